@@ -1,0 +1,87 @@
+"""How a run tells of itself while it goes: a live table on a terminal, a line per ended trial elsewhere."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console as Rich
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from orchestune.experiment import Experiment
+from orchestune.report import table, words
+from orchestune.running.journal import Event
+from orchestune.running.paths import RunPaths
+from orchestune.running.record import Record
+
+ROWS = 10  # of the live table
+
+
+class ProgressConsole:
+    """Made for one session of one run."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+
+    def open(self, terminal: TextIO, experiment: Experiment, paths: RunPaths) -> None:
+        self._experiment = experiment
+        self._rich = Rich(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
+        self._rich.print(
+            f"{paths.root}: {_of(experiment.searcher)} and {_of(experiment.scheduler)} for the {experiment.mode}imum "
+            f"of {experiment.metric}; Ray starts"
+        )
+        if self._rich.is_terminal:
+            self._live = Live(Text("Ray starts ..."), console=self._rich, refresh_per_second=4)
+            self._live.start()
+
+    def observe(self, event: Event, record: Record) -> None:
+        if self._live:
+            if event["event"] in ("leg", "report", "leg_end", "end"):
+                self._live.update(Group(table.trials(record, ROWS), Text(self._progress(record), style="bold")))
+        elif event["event"] == "end":
+            self._rich.print(self._line(event, record), markup=False)
+
+    def say(self, text: str) -> None:
+        self._rich.print(text, markup=False)
+
+    def close(self) -> None:
+        if self._live:
+            self._live.stop()
+
+    def _line(self, event: Event, record: Record) -> str:
+        trial = record.trials[event["trial"]]
+        ended = len(record.trials) - len(record.open)
+        of = f"/{self._experiment.num_samples}" if self._experiment.num_samples else ""
+        return (
+            f"{ended}{of}  trial {trial.id} {trial.state}, {trial.epochs} epochs, {record.metric} "
+            f"{words.score(record, trial)} ({trial.why})  {words.config(trial.config)}"
+        )
+
+    def _progress(self, record: Record) -> str:
+        """`2 running, 5 finished, 9 stopped | best 0.97 (trial 0003) | 120 of 600 epochs | 25 s, about 40 s left`"""
+        parts = [", ".join(f"{count} {state}" for state, count in words.counts(record).items())]
+        if record.best:
+            parts.append(f"best {words.score(record, record.best)} (trial {record.best.id})")
+        samples, epochs = self._experiment.num_samples, str(record.epochs)
+        if samples:
+            epochs += f" of the {samples * self._experiment.max_epochs} of a full search"
+        parts.append(f"{epochs} epochs" if not samples else f"epochs {epochs}")
+        left = self._left(record)
+        parts.append(
+            words.duration(record.elapsed) + (f", about {words.duration(left)} left" if left is not None else "")
+        )
+        return " | ".join(parts)
+
+    def _left(self, record: Record) -> float | None:
+        """Seconds, from the trials that have ended so far; never more than the time budget leaves."""
+        budget, samples = self._experiment.time_budget_s, self._experiment.num_samples
+        guesses = [] if budget is None else [max(0.0, budget - record.elapsed)]
+        ended = len(record.trials) - len(record.open)
+        if samples and ended:
+            guesses.append(record.elapsed * (samples - ended) / ended)
+        return min(guesses, default=None)
+
+
+def _of(declaration: object) -> str:
+    return type(declaration).__name__

@@ -1,0 +1,185 @@
+"""The whole question as one frozen record: what is trained, over which space, searched how, with what budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ray.tune import Trainable
+
+from orchestune.errors import ExperimentError, UnknownName
+from orchestune.schedulers import Asha
+from orchestune.schedulers.base import Declaration as SchedulerDeclaration
+from orchestune.schedulers.base import Scheduler
+from orchestune.searchers import HyperOpt
+from orchestune.searchers.base import Declaration as SearcherDeclaration
+from orchestune.searchers.base import Searcher
+from orchestune.space import Space
+from orchestune.training.resources import Resources
+
+MODES = ("min", "max")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A question asked of a trainable. Raises ExperimentError with all its mistakes at once.
+
+    The run ends with `num_samples` trials (None: as many as the searcher has, or until another limit is met), after
+    `time_budget_s` seconds over all sessions, or as soon as a trial's metric reaches `stop_at_score`. A trial trains
+    `max_epochs` epochs at the most, the scheduler permitting; each epoch ends with a report.
+    """
+
+    trainable: type[Trainable]
+    space: Mapping[str, Any]
+    metric: str
+    mode: str  # "min" or "max"
+    searcher: SearcherDeclaration = field(default_factory=HyperOpt)
+    scheduler: SchedulerDeclaration = field(default_factory=Asha)
+    num_samples: int | None
+    max_epochs: int
+    time_budget_s: float | None = None
+    stop_at_score: float | None = None  # in the metric's own terms
+    resources: Resources = field(default_factory=Resources)
+    max_concurrent_trials: int | None = None  # None: as many as the resources allow
+    seed: int = 0
+    checkpoint_every: int = 1  # epochs; the last epoch of a leg is always kept
+    max_retries: int = 3  # of a trial whose worker died, without progress in between
+
+    def __post_init__(self) -> None:
+        mistakes = [*self._trainable_mistakes(), *self._space_mistakes(), *self._limit_mistakes()]
+        if mistakes:
+            raise ExperimentError(mistakes)
+
+    @cached_property
+    def typed_space(self) -> Space:
+        return Space.parse(self.space)
+
+    def build_searcher(self) -> Searcher:
+        return self.searcher.build(self.typed_space, seed=self.seed, metric=self.metric, mode=self.mode)
+
+    def build_scheduler(self) -> Scheduler:
+        return self.scheduler.build(self.typed_space, self.max_epochs, self.num_samples, self.seed)
+
+    @property
+    def sign(self) -> int:
+        """Makes a metric higher-is-better."""
+        return 1 if self.mode == "max" else -1
+
+    def reached(self, score: float) -> bool:
+        return self.stop_at_score is not None and self.sign * score >= self.sign * self.stop_at_score
+
+    def to_json(self) -> dict[str, Any]:
+        """The question as the journal keeps it; two experiments with the same one ask the same."""
+        plain = {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if f.name not in ("trainable", "space", "searcher", "scheduler", "resources")
+        }
+        return {
+            "trainable": f"{self.trainable.__module__}:{self.trainable.__qualname__}",
+            "space": self.typed_space.to_json(),
+            "searcher": _declared(self.searcher),
+            "scheduler": _declared(self.scheduler),
+            "resources": self.resources.to_json(),
+            **plain,
+        }
+
+    # ---- what can be wrong
+
+    def _trainable_mistakes(self) -> list[str]:
+        t = self.trainable
+        if inspect.isfunction(t):
+            return [
+                f"trainable {t.__name__} is a function: write a class with setup(config), step(), save_checkpoint(dir) "
+                "and load_checkpoint(dir) (ray.tune.Trainable), or a TorchTrainable; a function cannot be resumed"
+            ]
+        if not (inspect.isclass(t) and issubclass(t, Trainable)):
+            return [f"trainable is {t!r}: it must be a class derived from TorchTrainable or ray.tune.Trainable"]
+        mistakes = [
+            f"trainable {t.__name__} has no {name}: without it no trial could be resumed"
+            for name in ("step", "save_checkpoint", "load_checkpoint")
+            if getattr(t, name) is getattr(Trainable, name)
+        ]
+        reported = getattr(t, "metrics", None)
+        if reported is not None and self.metric not in reported:
+            mistakes.append(str(UnknownName("metric", self.metric, reported)))
+        return mistakes
+
+    def _space_mistakes(self) -> list[str]:
+        if not isinstance(self.space, Mapping):
+            return [f"space is a {type(self.space).__name__}: it must be a dictionary from parameter to domain"]
+        mistakes = list(Space.mistakes(self.space))
+        params = getattr(self.trainable, "Params", None)
+        if params is not None and dataclasses.is_dataclass(params):
+            known = [f.name for f in dataclasses.fields(params)]
+            mistakes += [str(UnknownName("parameter", str(key), known)) for key in self.space if key not in known]
+        if not mistakes and hasattr(self.searcher, "refuse"):
+            mistakes += self.searcher.refuse(self.typed_space)
+        return mistakes
+
+    def _limit_mistakes(self) -> list[str]:
+        mistakes = []
+        if self.mode not in MODES:
+            mistakes.append(f"mode is {self.mode!r}: it must be 'min' or 'max'")
+        mistakes += _counts(self, ("max_epochs", "checkpoint_every"), least=1)
+        mistakes += _counts(self, ("num_samples", "max_concurrent_trials"), least=1, optional=True)
+        mistakes += _counts(self, ("seed", "max_retries"), least=0)
+        if self.seed.__class__ is int and self.seed >= 2**32:
+            mistakes.append(f"seed is {self.seed}: it must be below 2**32")
+        if self.time_budget_s is not None and not (_is_finite(self.time_budget_s) and self.time_budget_s > 0):
+            mistakes.append(f"time_budget_s is {self.time_budget_s!r}: it must be a number of seconds above 0")
+        if self.stop_at_score is not None and not _is_finite(self.stop_at_score):
+            mistakes.append(f"stop_at_score is {self.stop_at_score!r}: it must be a finite number")
+        endless = self.num_samples is None and self.time_budget_s is None and self.stop_at_score is None
+        if endless and not getattr(self.searcher, "finite", False):
+            mistakes.append(
+                "num_samples is None: the run would never end; give it, time_budget_s or stop_at_score, or search by Grid"
+            )
+        for kind, declared in (("searcher", self.searcher), ("scheduler", self.scheduler)):
+            if not hasattr(declared, "build") or inspect.isclass(declared):
+                mistakes.append(
+                    f"{kind} is {declared!r}: it must be a declaration such as Random() or Asha(grace_period=1)"
+                )
+        if not mistakes:
+            mistakes += self.scheduler.refuse(self.max_epochs)
+        if isinstance(self.resources, Resources):
+            mistakes += self.resources.mistakes()
+        else:
+            mistakes.append(f"resources is {self.resources!r}: it must be Resources(cpu=..., gpu=...)")
+        return mistakes
+
+
+def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
+    """The experiment with some settings replaced. Raises UnknownName, ExperimentError."""
+    known = [f.name for f in dataclasses.fields(experiment)]
+    for name in changes:
+        if name not in known:
+            raise UnknownName("setting", name, known)
+    return dataclasses.replace(experiment, **changes)
+
+
+def _declared(declaration: Any) -> dict[str, Any]:
+    """A frozen declaration as JSON: its name, then its fields."""
+    return {"name": declaration.name, **dataclasses.asdict(declaration)}
+
+
+def _counts(owner: Any, names: Sequence[str], *, least: int, optional: bool = False) -> list[str]:
+    wrong = []
+    for name in names:
+        value = getattr(owner, name)
+        if value is None and optional:
+            continue
+        if value.__class__ is not int or value < least:
+            wrong.append(
+                f"{name} is {value!r}: it must be a whole number, {least} or more" + (", or None" if optional else "")
+            )
+    return wrong
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,105 @@
+"""What the command line changes of an experiment, as text: kept with the run and applied again at `resume`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestune.errors import ExperimentError, OrchestuneError, UnknownName
+from orchestune.experiment import Experiment
+from orchestune.schedulers import scheduler
+from orchestune.searchers import searcher
+from orchestune.space.expression import parse_call, parse_expression
+
+SET = "set "  # an override of one parameter of the space is called `set NAME`
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _optional(text: str) -> int | None:
+    return None if text.lower() == "none" else int(text)
+
+
+def _declaration(find: Callable[[str], Any]) -> Callable[[str], Any]:
+    def declare(text: str) -> Any:
+        name, args, kwargs = parse_call(text)
+        declaration = find(name)
+        known = [f.name for f in dataclasses.fields(declaration)]
+        if args:
+            raise OrchestuneError(f"{text}: settings are given by name. Known: {', '.join(known) or 'none'}.")
+        for key in kwargs:
+            if key not in known:
+                raise UnknownName(f"setting of {name}", key, known)
+        return declaration(**kwargs)
+
+    return declare
+
+
+# Setting -> how its text is read, and the words for what is legal.
+SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "searcher": (_declaration(searcher), "a searcher's name, or random, hyperopt(gamma=0.3)"),
+    "scheduler": (_declaration(scheduler), "a scheduler's name, or fifo, asha(grace_period=2)"),
+    "num_samples": (_optional, "a whole number of trials, or none"),
+    "max_epochs": (_whole, "a whole number of epochs"),
+    "time_budget_s": (float, "a number of seconds"),
+    "stop_at_score": (float, "a number"),
+    "max_concurrent_trials": (_whole, "a whole number"),
+    "cpus_per_trial": (float, "a number of CPUs"),
+    "gpus_per_trial": (float, "a number of GPUs"),
+    "seed": (_whole, "a whole number"),
+    "checkpoint_every": (_whole, "a whole number of epochs"),
+    "max_retries": (_whole, "a whole number"),
+}
+
+
+def apply_overrides(experiment: Experiment, overrides: Mapping[str, str]) -> Experiment:
+    """The experiment with these settings. Raises UnknownName, and ExperimentError with all that is wrong."""
+    changes: dict[str, Any] = {}
+    mistakes = []
+    resources, space = experiment.resources, experiment.space
+    for name, text in overrides.items():
+        try:
+            if name.startswith(SET):
+                space = _placed(space, name.removeprefix(SET).split("/"), parse_expression(text))
+                changes["space"] = space
+                continue
+            if name not in SETTINGS:
+                raise UnknownName("setting", name, SETTINGS)
+            value = _read(name, text)
+            if name in ("cpus_per_trial", "gpus_per_trial"):
+                resources = dataclasses.replace(resources, **{name.removesuffix("s_per_trial"): value})
+                changes["resources"] = resources
+            else:
+                changes[name] = value
+        except OrchestuneError as wrong:
+            mistakes.append(f"--{'set' if name.startswith(SET) else name.replace('_', '-')}: {wrong}")
+    if mistakes:
+        raise ExperimentError(mistakes, "the command line")
+    return dataclasses.replace(experiment, **changes)
+
+
+def _read(name: str, text: str) -> Any:
+    read, legal = SETTINGS[name]
+    try:
+        return read(text)
+    except ValueError as wrong:
+        detail = f" ({wrong})" if read not in (int, float, _whole, _optional) else ""
+        raise OrchestuneError(f"{text!r} is not {legal}{detail}") from wrong
+
+
+def _placed(node: Any, path: list[str], value: Any) -> Any:
+    """`node` with `value` at `path`; only what lies on the way is copied."""
+    key, rest = path[0], path[1:]
+    if isinstance(node, list | tuple):
+        known = [str(index) for index in range(len(node))]
+        if key not in known:
+            raise UnknownName("element", key, known)
+        items = list(node)
+        items[int(key)] = _placed(items[int(key)], rest, value) if rest else value
+        return items
+    if not isinstance(node, Mapping) or (rest and key not in node):
+        raise UnknownName("parameter", key, node if isinstance(node, Mapping) else ())
+    return {**node, key: _placed(node[key], rest, value) if rest else value}

@@ -1,0 +1,130 @@
+"""A run in words: the same few spellings of numbers, configurations and trials wherever one is printed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestune.running.record import Record, Trial
+
+
+def number(value: Any) -> str:
+    """Four significant digits; whole numbers whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def config(values: Mapping[str, Any]) -> str:
+    """`lr=0.001 hidden=[64, 32]`"""
+    return " ".join(f"{name}={_value(value)}" for name, value in values.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + config(value) + "}"
+    return number(value)
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 20 s`, `2 h 05 min`"""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def score(record: Record, trial: Trial) -> str:
+    return number(trial.best[1]) if trial.best else "-"
+
+
+def counts(record: Record) -> dict[str, int]:
+    """How many trials are in each state, those that occur, in the order of a trial's life."""
+    order = ("running", "waiting", "paused", "finished", "stopped", "diverged", "failed")
+    states = [trial.state for trial in record.trials.values()]
+    return {state: states.count(state) for state in order if state in states}
+
+
+def summary(record: Record, root: Path) -> list[str]:
+    """The last lines of a run: the answer, its score on data the search never saw, and where to look further."""
+    lines = []
+    winner = record.best
+    if winner is None or winner.best is None:
+        lines.append("best        none: no trial reported a finite score")
+    else:
+        epoch, value = winner.best
+        lines.append(f"best        trial {winner.id}: {record.metric} {number(value)} at epoch {epoch}")
+        lines.append(f"            {config(winner.config)}")
+    end = record.run_end or {}
+    if end.get("test"):
+        told = ", ".join(f"{name} {number(value)}" for name, value in end["test"].items())
+        lines.append(f"test        {told} (data that the search never saw, looked at once)")
+    if end.get("test_error"):
+        lines.append(f"test        could not be scored: {end['test_error'].strip().splitlines()[-1]}")
+    if record.run_end and winner:
+        lines.append(f"checkpoint  {root / 'best'}")
+    states = ", ".join(f"{count} {state}" for state, count in counts(record).items())
+    lines.append(f"trials      {states or 'none'}; {record.epochs} epochs in {duration(record.elapsed)}")
+    lines.append(f"look        orchestune show {root}")
+    return lines
+
+
+def failures(record: Record, root: Path, most: int = 3) -> list[str]:
+    """For the newest trials that failed by the code's or the machine's fault: what, where, and how to see it again."""
+    lines = []
+    name = record.question["name"]
+    for trial in record.faulty[-most:]:
+        lines += [
+            f"trial {trial.id} failed at epoch {trial.epochs + 1}: {trial.why}",
+            f"  config  {config(trial.config)}",
+            f"  log     orchestune show {root} --trial {trial.id}",
+            f"  again   orchestune run {name} --debug --storage {root.parent} --run-name {root.name} "
+            f"--trial {trial.id}",
+        ]
+    return lines
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """The run as one object: `metric`, `mode`, `best` (a trial's id, or None), `trials`, and how it ended."""
+    return {
+        "metric": record.metric,
+        "mode": record.question["mode"],
+        "best": record.best.id if record.best else None,
+        "trials": [trial_json(trial) for trial in record.trials.values()],
+        "end": record.run_end["why"] if record.run_end else None,
+        "test": record.run_end["test"] if record.run_end else None,
+    }
+
+
+def trial_json(trial: Trial) -> dict[str, Any]:
+    return {
+        "id": trial.id,
+        "config": trial.config,
+        "status": trial.state,
+        "why": trial.why,
+        "epochs": trial.epochs,
+        "score": trial.best[1] if trial.best else None,
+    }
+
+
+def curve(trial: Trial) -> dict[str, float | None]:
+    """Epoch -> score as reported; None where it was not finite."""
+    return {str(epoch): value if math.isfinite(value) else None for epoch, value in sorted(trial.scores.items())}
+
+
+def trial_lines(record: Record, trial: Trial) -> list[str]:
+    """One trial: its configuration, its curve, why it ended, and the error if there was one."""
+    lines = [f"trial {trial.id}: {trial.state}" + (f" ({trial.why})" if trial.why else ""), f"  {config(trial.config)}"]
+    lines += [f"  epoch {epoch:>4}  {record.metric} {number(value)}" for epoch, value in sorted(trial.scores.items())]
+    return lines + ([trial.error] if trial.error else [])
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, indent=2, allow_nan=False)

@@ -1,0 +1,1 @@
+"""A run: its folder, its journal, and what makes Ray Tune train it."""

@@ -1,0 +1,55 @@
+"""The end of a run: the winner's checkpoint put aside as `best/`, and scored once on data the search never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchestune.errors import CheckpointDamaged
+from orchestune.running.record import Record
+from orchestune.training.checkpoint import CheckpointStore, Place
+
+
+class Finale:
+    """What is still to be done once no trial can go on."""
+
+    def __init__(self, store: CheckpointStore, target: Path, max_retries: int, say: Callable[[str], None]) -> None:
+        self._store, self._target, self._say = store, target, say
+        self._tries_left = 1 + max_retries
+        self.test: dict[str, Any] | None = None
+        self.error: str | None = None
+
+    def place(self, record: Record) -> Place | None:
+        """The winner's best checkpoint that verifies; None where there is no winner or nothing of it is left."""
+        winner = record.best
+        if winner is None:
+            return None
+        sign = 1 if record.maximize else -1
+        for place in sorted(
+            self._store.places(winner.id),
+            key=lambda kept: (sign * winner.scores.get(kept.epoch, -sign * float("inf")), -kept.epoch),
+            reverse=True,
+        ):
+            try:
+                self._store.open(place)
+                return place
+            except CheckpointDamaged as damage:
+                self._say(f"checkpoint damaged, using the next best: {damage}")
+        return None
+
+    def wants_test(self) -> bool:
+        return self.test is None and self.error is None
+
+    def failed(self, error: str, *, retry: bool) -> None:
+        """The attempt to score the test split broke off."""
+        self._tries_left -= 1
+        if not retry or self._tries_left == 0:
+            self.error = error
+            self._say(f"the test split could not be scored:\n{error}")
+
+    def put_aside(self, place: Place, config: dict[str, Any]) -> None:
+        self._store.copy(place, self._target, config)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"test": self.test, "test_error": self.error}

@@ -1,0 +1,112 @@
+"""Every file that a run owns; nobody else joins path strings."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from orchestune.durable import NO_ROOM, sync
+from orchestune.errors import RunNameError, StorageError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+ROOM = 1 << 20  # bytes that must be free before a run starts: its journal and log need that much at the least
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The folder of one run."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def question(self) -> Path:
+        return self.root / "experiment.json"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.jsonl"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials"
+
+    @property
+    def best(self) -> Path:
+        return self.root / "best"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "ray.log"
+
+    @classmethod
+    def create(cls, storage: Path, name: str) -> RunPaths:
+        """Makes the folder STORAGE/NAME, which must be new. Raises RunNameError, StorageError."""
+        check_storage(storage, name)
+        paths = cls(storage.absolute() / name)
+        try:
+            storage.mkdir(parents=True, exist_ok=True)
+            check_room(storage)
+            paths.root.mkdir()
+            sync(storage)
+        except FileExistsError as taken:  # since it was checked, another run took it
+            raise _taken(storage, name) from taken
+        except OSError as problem:
+            raise storage_error(storage, problem) from problem
+        return paths
+
+
+def fresh_name(experiment: str, storage: Path) -> str:
+    """`digits_mlp-20261124-093000`, with a number behind it where that is taken."""
+    name = f"{experiment[:50]}-{datetime.now():%Y%m%d-%H%M%S}"
+    taken, n = name, 1
+    while (storage / taken).exists():
+        n += 1
+        taken = f"{name}-{n}"
+    return taken
+
+
+def check_storage(storage: Path, name: str) -> None:
+    """What can be refused before anything is imported or started. Raises RunNameError, StorageError."""
+    if not _NAME.fullmatch(name):
+        raise RunNameError(
+            f"run name {name!r} is not a plain name: use letters, digits, '.', '_' and '-', at most 80, "
+            "the first a letter or a digit; the folder goes to --storage"
+        )
+    above = next(folder for folder in (storage.absolute(), *storage.absolute().parents) if folder.exists())
+    if not above.is_dir():
+        raise StorageError(f"storage {storage}: {above} is a file")
+    check_room(above)
+    if (storage / name).exists():
+        raise _taken(storage, name)
+
+
+def _taken(storage: Path, name: str) -> RunNameError:
+    return RunNameError(
+        f"run {name!r} is taken in {storage}: choose another --run-name, "
+        f"or go on with it: orchestune resume {storage / name}"
+    )
+
+
+def check_room(folder: Path) -> None:
+    """Raises StorageError where the folder cannot be written or its disk is full."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(f"storage {folder} is not writable: choose another with --storage")
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise StorageError(f"storage {folder} is full: {free} bytes are free, a run needs {ROOM} to start")
+
+
+def storage_error(folder: Path, problem: OSError) -> StorageError:
+    """What the operating system said about the storage, in words that say what to do."""
+    if problem.errno in NO_ROOM:
+        free = shutil.disk_usage(folder).free if folder.exists() else 0
+        return StorageError(f"storage {folder}: {problem.strerror} ({free} bytes free). Make room, then resume.")
+    return StorageError(f"storage {folder}: {problem.strerror}. Choose another with --storage.")

@@ -1,0 +1,112 @@
+"""Ray for the length of one run: a cluster of its own on this machine, or one that is there already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import ray
+
+from orchestune.errors import ClusterError
+
+OBJECT_STORE = 128 * 2**20  # bytes; trials share data by files, so the object store carries only results
+
+# How Tune has to be for legs; read when a Tuner starts.
+TUNE_SETTINGS = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # TensorBoard and tables come from the journal
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # Tune's own state is never read
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a missing metric would abort the run without our words
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is the run's business
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",  # a decision for every report
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+RAY_SETTINGS = {
+    # Ray's memory monitor aborts the whole run; the kernel's killer costs one worker, whose leg is issued again.
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default, without its warning
+}
+
+
+@contextmanager
+def settings(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the length of a block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+
+
+@dataclass(frozen=True)
+class RaySession:
+    """What there is to train on; `processes` are Ray's own here, as (pid, time of birth), if this run started them."""
+
+    available: dict[str, float]
+    processes: list[tuple[int, float]]
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[RaySession]:
+    """Ray, for the length of the block. Raises ClusterError.
+
+    `address` None starts a cluster on this machine that nobody else joins and that ends with the block; a Ray that this
+    process has started before is used as it is and left running.
+    """
+    if ray.is_initialized():
+        yield RaySession(ray.cluster_resources(), [])
+        return
+    with settings(RAY_SETTINGS):
+        try:
+            if address is None:
+                ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE, **_QUIET)
+                children = psutil.Process().children(recursive=True)
+                processes = [(child.pid, child.create_time()) for child in children]
+            else:
+                ray.init(address=address, **_QUIET)
+                processes = []
+        except Exception as problem:
+            raise ClusterError(_words(address, problem)) from problem
+        try:
+            yield RaySession(ray.cluster_resources(), processes)
+        finally:
+            ray.shutdown()
+
+
+def end_leftovers(processes: Sequence[tuple[int, float]]) -> None:
+    """Ends what is left of a local cluster whose driver was killed: two of Ray's helper processes never notice it."""
+    left = []
+    for pid, born in processes:
+        try:
+            process = psutil.Process(pid)
+            if process.create_time() == born:  # else the number went to a stranger
+                process.terminate()
+                left.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    for process in psutil.wait_procs(left, timeout=3)[1]:
+        process.kill()
+
+
+def _words(address: str | None, problem: Exception) -> str:
+    first = next(iter(str(problem).strip().splitlines()), type(problem).__name__)
+    if address is None:
+        return f"Ray did not start on this machine: {first}"
+    return (
+        f"no Ray cluster answers at {address!r}: {first} Is it up (`ray status --address {address}`), and does this "
+        "machine have its token (RAY_AUTH_MODE=token and ~/.ray/auth_token)?"
+    )

@@ -1,0 +1,160 @@
+"""What a journal says happened: the events folded into trials. Reading only; imports neither Ray nor torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestune.running.journal import Event
+
+ENDED = ("finished", "stopped", "diverged", "failed")
+
+
+@dataclass
+class Trial:
+    """One configuration and all that became of it, over every leg."""
+
+    id: str
+    config: dict[str, Any]
+    maximize: bool
+    until: int = 0
+    leg: int = 0  # the newest leg's number
+    leg_open: bool = False  # a worker has it, or had it when the driver died
+    scores: dict[int, float] = field(default_factory=dict)  # epoch -> score as reported; NaN where diverged
+    decision: str | None = None  # the last report's
+    retries: int = 0  # legs lost since the last report
+    status: str | None = None  # one of ENDED, or None
+    status_due: str | None = None  # how it is to end, by the last report's decision
+    why: str = ""
+    fault: str | None = None
+    error: str | None = None
+    seconds: float = 0.0  # spent in training and evaluation
+
+    @property
+    def number(self) -> int:
+        return int(self.id)
+
+    @property
+    def epochs(self) -> int:
+        """Completed ones."""
+        return max(self.scores, default=0)
+
+    @property
+    def state(self) -> str:
+        """The word for tables: how it ended, or where it is."""
+        if self.status:
+            return self.status
+        if self.leg_open:
+            return "running"
+        return "paused" if self.decision == "pause" else "waiting"
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """(epoch, score) of its best epoch, the earliest of equals; None while no score is finite."""
+        finite = [(epoch, score) for epoch, score in self.scores.items() if math.isfinite(score)]
+        if not finite:
+            return None
+        sign = 1 if self.maximize else -1
+        return max(finite, key=lambda pair: (sign * pair[1], -pair[0]))
+
+    @property
+    def may_win(self) -> bool:
+        return self.status not in ("diverged", "failed") and self.best is not None
+
+
+@dataclass
+class Record:
+    """A run as its journal tells it."""
+
+    question: dict[str, Any] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)
+    session: Event = field(default_factory=dict)  # the newest
+    run_end: Event | None = None
+    elapsed: float = 0.0  # seconds, over all sessions
+    _since: float = 0.0  # when the newest session began
+    _before: float = 0.0  # seconds of the sessions before it
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Record:
+        record = cls()
+        for event in events:
+            record.apply(event)
+        return record
+
+    @property
+    def metric(self) -> str:
+        return str(self.question["metric"])
+
+    @property
+    def maximize(self) -> bool:
+        return bool(self.question["mode"] == "max")
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the best epoch, the oldest of equals; a diverged or failed one never wins."""
+        sign = 1 if self.maximize else -1
+        able = [trial for trial in self.trials.values() if trial.may_win]
+        return max(able, key=lambda trial: (sign * (trial.best or (0, 0.0))[1], -trial.number), default=None)
+
+    @property
+    def open(self) -> list[Trial]:
+        """Trials that have not ended, oldest first."""
+        return [trial for trial in self.trials.values() if trial.status is None]
+
+    @property
+    def faulty(self) -> list[Trial]:
+        """Trials that failed by the code's or the machine's fault; a configuration's own fault does not count."""
+        return [trial for trial in self.trials.values() if trial.fault in ("code", "machine")]
+
+    @property
+    def epochs(self) -> int:
+        return sum(trial.epochs for trial in self.trials.values())
+
+    def apply(self, event: Event) -> None:
+        """Takes the next event in."""
+        getattr(self, f"_on_{event['event']}")(event)
+        self.elapsed = self.elapsed_at(event["t"])
+
+    def elapsed_at(self, now: float) -> float:
+        """Seconds over all sessions, the present one until `now` (seconds since 1970)."""
+        return self._before + max(0.0, now - self._since)
+
+    def _on_question(self, event: Event) -> None:
+        self.question = event["question"]
+        self._since = event["t"]
+
+    def _on_session(self, event: Event) -> None:
+        self.session = event
+        self._before, self._since = self.elapsed, event["t"]
+
+    def _on_leg(self, event: Event) -> None:
+        trial = self.trials.get(event["trial"])
+        if trial is None:
+            trial = Trial(event["trial"], event["config"], self.maximize)
+            self.trials[trial.id] = trial
+        trial.leg, trial.leg_open, trial.until = event["leg"], True, event["until"]
+        trial.decision = None if trial.decision == "pause" else trial.decision
+
+    def _on_report(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        score = event["score"]
+        trial.scores[event["epoch"]] = math.nan if score is None else score
+        trial.decision, trial.retries = event["decision"], 0
+        trial.status_due, trial.why = event.get("status"), event.get("why", "")
+        trial.seconds += event["seconds"]
+
+    def _on_leg_end(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        trial.leg_open, trial.error = False, event["error"]
+        trial.retries += event["why"] == "worker_died"
+
+    def _on_end(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        trial.leg_open = False
+        trial.status, trial.why, trial.fault = event["status"], event["why"], event["fault"]
+        trial.error = event.get("error")
+
+    def _on_run_end(self, event: Event) -> None:
+        self.run_end = event

@@ -1,0 +1,236 @@
+"""Runs an experiment on Ray Tune, from its question to its last event, and goes on with a run that was broken off."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from ray import tune
+
+from orchestune.durable import NO_ROOM, write_whole
+from orchestune.errors import ClusterError, OrchestuneError, RunStateError
+from orchestune.experiment import Experiment
+from orchestune.running.conductor import Conductor
+from orchestune.running.feed import Feed
+from orchestune.running.gate import Gate
+from orchestune.running.guard import Guard
+from orchestune.running.journal import Event, Journal
+from orchestune.running.memory_storage import memory_storage
+from orchestune.running.paths import RunPaths, check_room, storage_error
+from orchestune.running.quiet import quiet
+from orchestune.running.ray_session import TUNE_SETTINGS, RaySession, end_leftovers, ray_session, settings
+from orchestune.running.record import Record
+from orchestune.training.checkpoint import CheckpointStore
+from orchestune.training.legs import with_legs
+
+
+class Console(Protocol):
+    """Where a run tells how it goes."""
+
+    def open(self, terminal: TextIO, experiment: Experiment, paths: RunPaths) -> None: ...
+    def observe(self, event: Event, record: Record) -> None: ...
+    def say(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session ended. The run itself may go on at the next one."""
+
+    paths: RunPaths
+    record: Record
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        if self.interrupted:
+            return 130
+        broken = self.record.run_end is not None and self.record.run_end["test_error"]
+        return 1 if self.record.faulty or broken else 0
+
+
+def start(
+    experiment: Experiment,
+    *,
+    name: str,
+    storage: Path,
+    run_name: str,
+    console: Console,
+    overrides: Mapping[str, str] | None = None,
+    address: str | None = None,
+) -> Outcome:
+    """A new run of the experiment called `name`, in STORAGE/RUN_NAME. `overrides`: what was asked otherwise, as text.
+
+    Raises OrchestuneError: before any trial starts for all that can be known by then, leaving no folder behind.
+    """
+    paths = RunPaths.create(storage, run_name)
+    question = {"name": name, "overrides": dict(overrides or {}), **experiment.to_json()}
+    journal = Journal(paths.events)
+    try:
+        return _session(experiment, paths, journal, question, console, address)
+    except OrchestuneError:
+        if journal.is_empty:
+            shutil.rmtree(paths.root)
+        raise
+    finally:
+        journal.close()
+
+
+def resume(experiment: Experiment, paths: RunPaths, *, console: Console, address: str | None = None) -> Outcome:
+    """Goes on where the journal ends. Raises RunStateError where the run is finished, running or now asks otherwise."""
+    if not paths.events.exists():
+        raise RunStateError(f"{paths.root} is not a run: it has no {paths.events.name}")
+    journal = Journal(paths.events)
+    try:
+        record = Record.of(journal.events)
+        check_resumable(record, paths.root)
+        check_unchanged(record.question, experiment)
+        check_room(paths.root)
+        if record.session["host"] == platform.node():
+            end_leftovers(record.session["processes"])
+        return _session(experiment, paths, journal, None, console, address)
+    finally:
+        journal.close()
+
+
+def check_resumable(record: Record, root: Path) -> None:
+    """Raises RunStateError where the run has come to its end."""
+    if record.run_end:
+        raise RunStateError(
+            f"{root} is finished ({record.run_end['why']}): nothing is left to do. See `orchestune show {root}`."
+        )
+
+
+def check_unchanged(question: Mapping[str, Any], experiment: Experiment) -> None:
+    """Raises RunStateError naming every setting in which the experiment no longer is the journal's question."""
+    now = json.loads(json.dumps(experiment.to_json()))
+    changed = [
+        f"\n  - {key}: the run has {json.dumps(question.get(key))}, the experiment now says {json.dumps(now.get(key))}"
+        for key in now
+        if now[key] != question.get(key)
+    ]
+    if changed:
+        raise RunStateError(
+            "the experiment is no longer what this run was asked:" + "".join(changed)
+            + "\nPut it back to resume, or start a new run."
+        )  # fmt: skip
+
+
+def _session(
+    experiment: Experiment,
+    paths: RunPaths,
+    journal: Journal,
+    question: dict[str, Any] | None,
+    console: Console,
+    address: str | None,
+) -> Outcome:
+    guard = Guard()
+    with (
+        quiet(paths.log) as terminal,
+        _signals(guard),
+        _opened(console, terminal, experiment, paths),
+        ray_session(address) as session,
+    ):
+        lacking = experiment.resources.lacking(session.available)
+        if lacking:
+            raise ClusterError("; ".join(lacking))
+        slots = min(experiment.max_concurrent_trials or 10**9, experiment.resources.fit(session.available))
+        conductor = Conductor(
+            experiment, journal, CheckpointStore(paths.trials), slots=slots, observe=console.observe, say=console.say
+        )
+        about = _about_session(address, session)
+        conductor.begin(question, about)
+        if question is not None:
+            write_whole(paths.question, json.dumps({**question, "session": about}, indent=2) + "\n")
+        _fit(conductor, guard, slots)
+    if guard.problem:
+        raise guard.problem
+    if guard.interrupted:
+        conductor.interrupt()
+    return Outcome(paths, conductor.record, guard.interrupted)
+
+
+def _fit(conductor: Conductor, guard: Guard, slots: int) -> None:
+    """Tune's loop, until the feed is finished or the guard has ended it."""
+    experiment = conductor.experiment
+    trainable = experiment.trainable
+    tuner = tune.Tuner(
+        with_legs(trainable, experiment.resources),
+        tune_config=tune.TuneConfig(
+            search_alg=Feed(conductor, guard),
+            scheduler=Gate(conductor, guard),
+            num_samples=-1,
+            reuse_actors=trainable.reset_config is not tune.Trainable.reset_config,
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path="memory",
+            storage_filesystem=memory_storage(),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+    # A custom search algorithm gets one pending trial at a time, and so one new actor after another, by default.
+    with settings({**TUNE_SETTINGS, "TUNE_MAX_PENDING_TRIALS_PG": str(slots)}):
+        try:
+            tuner.fit()
+        except Exception as problem:
+            if guard.problem is None:
+                full = isinstance(problem, OSError) and problem.errno in NO_ROOM
+                guard.problem = storage_error(conductor.folder, problem) if full else problem  # type: ignore[arg-type]
+
+
+@contextmanager
+def _signals(guard: Guard) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the session cleanly; Tune ends its loop at SIGUSR1, which means nothing outside of it."""
+    wanted = {signal.SIGINT: guard.interrupt, signal.SIGTERM: guard.interrupt, signal.SIGUSR1: lambda *_: None}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _opened(console: Console, terminal: TextIO, experiment: Experiment, paths: RunPaths) -> Iterator[None]:
+    console.open(terminal, experiment, paths)
+    try:
+        yield
+    finally:
+        console.close()
+
+
+def _about_session(address: str | None, session: RaySession) -> dict[str, Any]:
+    packages = ("orchestune", "ray", "torch", "hyperopt", "numpy")
+    return {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "address": address or "local",
+        "processes": session.processes,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "git": git_revision(Path.cwd()),
+    }
+
+
+def git_revision(folder: Path) -> str | None:
+    """The commit checked out in `folder`, with `+changes` behind it where files differ; None outside a repository."""
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if shutil.which("git") is None or (commit := git("rev-parse", "HEAD")) is None:
+        return None
+    return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")

@@ -1,0 +1,91 @@
+"""Asynchronous successive halving: at a few epochs, the rungs, only the better part of the trials goes on.
+
+Li et al. 2018, "A System for Massively Parallel Hyperparameter Tuning" (arXiv 1810.05934), in the stopping
+variant of Ray's `AsyncHyperBandScheduler` with one bracket, whose decisions it shares on finite scores at the
+rungs. It leaves Ray's where a diverged trial is stopped and enters no rung, and where a report is recorded at
+one rung at most.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from orchestune.schedulers.base import Report
+from orchestune.schedulers.stopping import Stopping
+
+if TYPE_CHECKING:
+    from orchestune.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asha:
+    """Stops a trial that arrives at a rung below the best 1/`reduction_factor` of those there before.
+
+    The first to arrive at a rung always goes on, and so do trials that arrive in improving order: nothing
+    waits for a rung to fill, at the price of a budget above synchronous halving's.
+    """
+
+    grace_period: int = 1  # epochs before any trial may be stopped: the first rung
+    reduction_factor: float = 4  # rung to rung: epochs grow and trials shrink by it
+
+    name: ClassVar[str] = "asha"
+
+    def __post_init__(self) -> None:
+        period, factor = self.grace_period, self.reduction_factor
+        if isinstance(period, bool) or not isinstance(period, int) or period < 1:
+            raise ValueError(f"Asha(grace_period={period!r}): epochs, an int of at least 1")
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor < math.inf:
+            raise ValueError(f"Asha(reduction_factor={factor!r}): a finite number above 1, usually 2 to 4")
+
+    def refuse(self, max_epochs: int) -> list[str]:
+        if self.grace_period <= max_epochs:
+            return []
+        return [
+            f"asha: grace_period={self.grace_period} is more than max_epochs={max_epochs}, so that it would "
+            f"stop nothing; set grace_period to at most {max_epochs}, raise max_epochs, or use 'fifo'"
+        ]
+
+    def build(self, space: Space, max_epochs: int, num_samples: int | None, seed: int) -> AshaScheduler:
+        return AshaScheduler(self, max_epochs, num_samples)
+
+
+class AshaScheduler(Stopping):
+    """The rungs, and who was recorded there.
+
+    A report counts at the highest rung that its trial has reached since its report before (or since the epoch
+    at which it entered this run), and at no other. With one report an epoch that is the report of the rung's
+    own epoch; a trainable that reports less often counts with its first report past the rung; what a retry
+    reports again counts nowhere.
+    """
+
+    name = Asha.name
+
+    def __init__(self, asha: Asha, max_epochs: int, num_samples: int | None) -> None:
+        super().__init__(max_epochs, num_samples)
+        self.keep = 1 - 1 / asha.reduction_factor  # a newcomer has to reach this quantile of a rung
+        self.rungs: dict[float, list[float]] = {}  # epoch -> scores in order of arrival; epochs ascend
+        rung: float = asha.grace_period
+        while rung < max_epochs:
+            self.rungs[rung] = []
+            rung *= asha.reduction_factor
+        self.seen: dict[str, int] = {}  # trial -> the last epoch that is settled for it
+
+    def started(self, trial: str, start: int, until: int, config: dict[str, Any]) -> None:
+        super().started(trial, start, until, config)
+        self.seen[trial] = max(start, self.seen.get(trial, 0))
+
+    def keeps(self, report: Report) -> bool:
+        before = self.seen.get(report.trial, 0)
+        self.seen[report.trial] = max(before, report.epoch)
+        reached = [rung for rung in self.rungs if before < rung <= report.epoch]
+        if not reached:
+            return True
+        scores = self.rungs[reached[-1]]
+        # Interpolated between two neighbors, as in Ray: there their distance counts, elsewhere only order.
+        good = not scores or report.score >= float(np.percentile(scores, self.keep * 100))
+        scores.append(report.score)
+        return good

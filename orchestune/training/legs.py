@@ -1,0 +1,183 @@
+"""Puts legs under any Ray class Trainable: where a leg starts, what it reports, when it writes its checkpoint.
+
+`with_legs(MLP, Resources())` is what a run's actors are made of. MLP itself knows nothing of legs
+and works in a hand-written `tune.Tuner` as well.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray.tune import PlacementGroupFactory, Trainable
+
+from orchestune.durable import write_whole
+from orchestune.training.checkpoint import CheckpointStore, Place
+from orchestune.training.resources import Resources
+
+LEG = "_leg"  # the key of a configuration under which a leg travels
+_DICT = "trainable.pt"  # the state of a class whose save_checkpoint returns it
+REPORT = "_report"  # the key of a result under which its report travels, as JSON: Tune flattens everything else
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """A stretch of one trial's training on one actor, as the driver tells it to the worker."""
+
+    trial: str
+    leg: int
+    start: tuple[str, int, int] | None  # trial, leg, epoch of the checkpoint it starts from; None at birth
+    until: int  # the epoch at which it will checkpoint at the latest
+    store: str
+    seed: int
+    metric: str
+    mode: str
+    checkpoint_every: int = 1
+    purpose: str = "train"  # or "test": score the checkpoint once on the test split, training nothing
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Leg:
+        fields = dict(config[LEG])
+        fields["start"] = tuple(fields["start"]) if fields["start"] else None
+        return cls(**fields)
+
+    def to_config(self) -> dict[str, Any]:
+        return {LEG: asdict(self)}
+
+    @property
+    def start_epoch(self) -> int:
+        return self.start[2] if self.start else 0
+
+
+class Legs:
+    """Mixed in before a Trainable class. Every path to the trainable's own methods is Ray's, so any class will do."""
+
+    seed: int
+    _leg: Leg
+    _store: CheckpointStore
+
+    def _setup_logdir(self) -> None:
+        # Ray would make a folder per trial and change into it; a leg's files have a home already.
+        self._logdir = str(Path(Leg.from_config(self.config).store))  # type: ignore[attr-defined]
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._take(config)
+        super().setup(config)  # type: ignore[misc]
+        self._begin()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if LEG not in new_config:  # the trainable's own setup() calls its reset_config(), as many do
+            return bool(super().reset_config(new_config))  # type: ignore[misc]
+        self._take(new_config)
+        if not super().reset_config(new_config):  # type: ignore[misc]
+            return False
+        self._begin()
+        return True
+
+    def _take(self, config: dict[str, Any]) -> None:
+        self._leg = Leg.from_config(config)
+        self._store = CheckpointStore(Path(self._leg.store))
+        self.seed = self._leg.seed
+        del config[LEG]
+        self.config.pop(LEG, None)  # type: ignore[attr-defined]
+
+    def _begin(self) -> None:
+        self._epoch = self._leg.start_epoch
+        self._unsaved: list[dict[str, Any]] = []  # reports since the last checkpoint
+        self._scores: dict[Place, float] = {}  # of the checkpoints that are kept
+        if self._leg.start:
+            trial, leg, epoch = self._leg.start
+            self._load(self._store.open(Place(epoch, leg, trial)))
+            for place in self._store.places(self._leg.trial):
+                reports = self._store.manifest(place).reports
+                self._scores[place] = self._score(reports[-1]["metrics"]) if reports else -math.inf
+
+    def step(self) -> dict[str, Any]:
+        if self._leg.purpose == "test":
+            return {REPORT: json.dumps({"test": self._test_once()})}
+        started = time.monotonic()
+        result = dict(super().step())  # type: ignore[misc]
+        done = bool(result.pop("done", False))
+        self._epoch = int(result.pop("training_iteration", self._epoch + 1))
+        metrics = {name: plain(name, value) for name, value in result.items()}
+        report: dict[str, Any] = {
+            "epoch": self._epoch,
+            "metrics": metrics,
+            "seconds": round(time.monotonic() - started, 4),
+        }
+        if done:
+            report["done"] = True
+        self._unsaved.append(report)
+        score = self._score(metrics)
+        due = self._epoch % self._leg.checkpoint_every == 0 or self._epoch >= self._leg.until or done
+        if due and math.isfinite(score):
+            self._checkpoint(score)
+        return {"training_iteration": self._epoch, REPORT: json.dumps(report)}
+
+    def _checkpoint(self, score: float) -> None:
+        place = Place(self._epoch, self._leg.leg, self._leg.trial)
+        self._store.write(place, self._unsaved, self._save)
+        self._unsaved = []
+        self._scores[place] = score
+        newest = sorted(self._scores)[-2:]
+        best = max(self._scores, key=lambda kept: (self._scores[kept], -kept.epoch))
+        keep = {*newest, best}
+        if len(keep) < len(self._scores):
+            self._scores = {kept: self._scores[kept] for kept in keep}
+            self._store.keep_only(self._leg.trial, keep)
+
+    def _save(self, folder: Path) -> None:
+        saved = self.save_checkpoint(str(folder))  # type: ignore[attr-defined]
+        if isinstance(saved, dict):  # Ray's older form: the state itself, which Ray would pickle
+            torch.save(saved, folder / _DICT)
+
+    def _load(self, folder: Path) -> None:
+        whole = folder / _DICT
+        self.load_checkpoint(  # type: ignore[attr-defined]
+            torch.load(whole, weights_only=True) if whole.exists() else str(folder)
+        )
+
+    def _test_once(self) -> dict[str, Any]:
+        """The test split's metrics, kept on disk at once: a crash before the journal's line costs no second look."""
+        kept = self._store.test_file(self._leg.trial)
+        if not kept.exists():
+            scores = self.test() if getattr(self, "has_test", True) else {}  # type: ignore[attr-defined]
+            write_whole(kept, json.dumps({name: plain(name, value) for name, value in scores.items()}) + "\n")
+        return dict(json.loads(kept.read_text()))
+
+    def _score(self, metrics: dict[str, Any]) -> float:
+        """Higher is better; minus infinity where there is no finite one."""
+        value = metrics.get(self._leg.metric)
+        if not isinstance(value, int | float):
+            return -math.inf
+        return float(value if self._leg.mode == "max" else -value)
+
+
+def plain(name: str, value: Any) -> Any:
+    """A reported value as JSON has it: numbers of any library become Python's, what is not finite becomes None.
+
+    Raises TypeError naming the metric where the value is not one number, string or truth value.
+    """
+    if hasattr(value, "item"):  # torch tensors, numpy arrays and scalars
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"metric {name!r} is a {type(value).__name__}: report one number")
+
+
+def with_legs(trainable: type[Trainable], resources: Resources) -> type[Trainable]:
+    """The class that a run's actors are made of, each of which occupies `resources`."""
+    needs = PlacementGroupFactory([{"CPU": resources.cpu, "GPU": resources.gpu}])
+
+    def default_resource_request(cls: type, config: dict[str, Any]) -> PlacementGroupFactory:
+        return needs
+
+    own = {"__module__": trainable.__module__, "default_resource_request": classmethod(default_resource_request)}
+    return type(trainable.__name__, (Legs, trainable), own)

@@ -1,0 +1,206 @@
+"""What every trainable must pass. Those of `trainables/` are found; Tiny is the hard case."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import math
+import pkgutil
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import trainables
+from orchestune.errors import UnknownName
+from orchestune.training import TorchTrainable, describe_params, parse_params
+from orchestune.training.randomness import capture
+from tests.training.tiny import Tiny
+
+ROOT = Path(__file__).parents[2]
+OTHER = {
+    "lr": 0.007,
+    "batch_size": 20,
+    "weight_decay": 0.1,
+}  # not the defaults, and legal for every trainable
+
+
+def found() -> list[type[TorchTrainable]]:
+    modules = [importlib.import_module(f"trainables.{m.name}") for m in pkgutil.iter_modules(trainables.__path__)]
+    return [
+        thing
+        for module in modules
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, TorchTrainable) and thing.__module__ == module.__name__
+    ]
+
+
+EACH = pytest.mark.parametrize("trainable", [*found(), Tiny], ids=lambda t: t.__name__)
+Each = type[TorchTrainable]
+
+
+def seeded(trainable: Each, seed: int) -> Each:
+    return type(trainable.__name__, (trainable,), {"seed": seed, "__module__": trainable.__module__})
+
+
+def curve(trained: TorchTrainable, epochs: int) -> list[dict[str, Any]]:
+    return [trained.step() for _ in range(epochs)]
+
+
+def state(trained: TorchTrainable) -> dict[str, Any]:
+    """All that the next epoch depends on, taken from the objects themselves rather than from a checkpoint."""
+    parts = {
+        "model": trained.model.state_dict(),
+        "optimizer": trained.optimizer.state_dict(),
+        "schedule": trained.schedule and trained.schedule.state_dict(),
+        "random": capture(trained.device),
+        "epoch": trained.epoch,
+    }
+    return copy.deepcopy(parts)  # a state_dict refers to the live tensors
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Bit for bit, through every nesting."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(equal(*pair) for pair in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def disturb() -> None:
+    """What another trial in the same process would do to the random streams."""
+    random.seed(99)
+    np.random.seed(99)  # noqa: NPY002
+    torch.manual_seed(99)
+
+
+def test_equal_sees_one_bit() -> None:
+    a, b = torch.tensor([1.0]), torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0]))
+    assert equal({"x": [a, 1]}, {"x": [a.clone(), 1]})
+    assert not equal({"x": [a, 1]}, {"x": [b, 1]})
+
+
+@EACH
+def test_reports_what_it_declares(trainable: Each) -> None:
+    for epoch, report in enumerate(curve(trainable({}), 2), start=1):
+        assert report.pop("training_iteration") == epoch
+        assert set(report) == set(trainable.metrics)
+        assert all(type(value) is float and math.isfinite(value) for value in report.values())
+
+
+@EACH
+def test_same_seed_same_curve(trainable: Each) -> None:
+    first = curve(trainable({}), 3)
+    disturb()
+    assert curve(trainable({}), 3) == first
+    assert curve(seeded(trainable, 1)({}), 3) != first
+
+
+@EACH
+def test_saved_and_loaded_it_goes_on_as_if_nothing_had_been(trainable: Each, tmp_path: Path) -> None:
+    straight = trainable(OTHER)
+    curve(straight, 2)
+    straight.save_checkpoint(str(tmp_path))
+    saved = state(straight)
+    expected = curve(straight, 3)
+    end = state(straight)
+
+    resumed = trainable({})  # an actor that trained another configuration before
+    curve(resumed, 1)
+    disturb()
+    assert resumed.reset_config(dict(OTHER))
+    resumed.load_checkpoint(str(tmp_path))
+    assert equal(state(resumed), saved)
+    assert curve(resumed, 3) == expected
+    assert equal(state(resumed), end)
+
+
+IN_ANOTHER_PROCESS = """
+import importlib, json, sys
+from pathlib import Path
+import torch
+module, name, config, folder, threads = sys.argv[1:]
+torch.set_num_threads(int(threads))
+trained = getattr(importlib.import_module(module), name)(json.loads(config))
+trained.load_checkpoint(folder)
+reports = [trained.step() for _ in range(3)]
+end = Path(folder, "end")
+end.mkdir()
+trained.save_checkpoint(str(end))
+Path(end, "reports.json").write_text(json.dumps(reports))
+"""
+
+
+@EACH
+def test_it_goes_on_in_another_process(trainable: Each, tmp_path: Path) -> None:
+    straight = trainable(OTHER)
+    curve(straight, 2)
+    straight.save_checkpoint(str(tmp_path))
+    expected = curve(straight, 3)
+    end = state(straight)
+
+    program = [sys.executable, "-c", IN_ANOTHER_PROCESS]
+    what = [trainable.__module__, trainable.__name__, json.dumps(OTHER), str(tmp_path)]
+    subprocess.run([*program, *what, str(torch.get_num_threads())], cwd=ROOT, check=True)
+    assert json.loads((tmp_path / "end" / "reports.json").read_text()) == expected
+    assert equal(torch.load(tmp_path / "end" / "state.pt", weights_only=True), end)
+
+
+@EACH
+def test_reset_equals_fresh(trainable: Each) -> None:
+    fresh = trainable(OTHER)
+    start = state(fresh)
+    expected = curve(fresh, 3)
+
+    reused = trainable({})
+    curve(reused, 2)
+    assert reused.reset_config(dict(OTHER))
+    assert equal(state(reused), start)
+    assert curve(reused, 3) == expected
+    assert equal(state(reused), state(fresh))
+
+
+@EACH
+def test_testing_changes_nothing(trainable: Each) -> None:
+    expected = curve(trainable({}), 4)
+    looked_at = trainable({})
+    reports = curve(looked_at, 2)
+    before = state(looked_at)
+    first = looked_at.test()
+    assert all(name.startswith("test_") and math.isfinite(value) for name, value in first.items())
+    assert {f"val_{name.removeprefix('test_')}" for name in first} <= set(trainable.metrics)
+    assert equal(state(looked_at), before)
+    assert looked_at.test() == first
+    assert reports + curve(looked_at, 2) == expected
+
+
+@EACH
+def test_an_unknown_parameter_is_named_with_the_nearest(trainable: Each) -> None:
+    with pytest.raises(UnknownName, match=r"no parameter named 'bach_size'\. Did you mean 'batch_size'\?"):
+        trainable({"bach_size": 3})
+
+
+@EACH
+def test_every_parameter_has_a_default_and_a_meaning(trainable: Each) -> None:
+    assert parse_params(trainable.Params, {}) == trainable.Params()
+    assert [param.name for param in describe_params(trainable.Params) if not param.doc] == []
+
+
+@EACH
+def test_past_a_non_finite_loss_nothing_is_a_score(trainable: Each) -> None:
+    broken = trainable({})
+    with torch.no_grad():
+        next(broken.model.parameters()).fill_(math.nan)
+    for epoch, report in enumerate(curve(broken, 2), start=1):
+        assert report.pop("training_iteration") == epoch
+        assert set(report) == set(trainable.metrics)
+        assert all(math.isnan(value) for value in report.values())
