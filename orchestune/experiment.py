@@ -51,7 +51,12 @@ class Experiment:
     max_retries: int = 3  # of a trial whose worker died, without progress in between
 
     def __post_init__(self) -> None:
-        mistakes = [*self._trainable_mistakes(), *self._space_mistakes(), *self._limit_mistakes()]
+        mistakes = [*self._trainable_mistakes(), *self._space_mistakes(), *self._limit_mistakes(), *self._wrong_kinds()]
+        if not mistakes:  # the searcher and the scheduler are asked once there is something sound to ask about
+            mistakes = [*self.searcher.refuse(self.typed_space), *self.scheduler.refuse(self.max_epochs)]
+            endless = self.num_samples is None and self.time_budget_s is None and self.stop_at_score is None
+            if endless and not self.searcher.finite:
+                mistakes.append("num_samples is None: the run would never end; give it, time_budget_s or stop_at_score")
         if mistakes:
             raise ExperimentError(mistakes)
 
@@ -118,9 +123,17 @@ class Experiment:
         if params is not None and dataclasses.is_dataclass(params):
             known = [f.name for f in dataclasses.fields(params)]
             mistakes += [str(UnknownName("parameter", str(key), known)) for key in self.space if key not in known]
-        if not mistakes and hasattr(self.searcher, "refuse"):
-            mistakes += self.searcher.refuse(self.typed_space)
         return mistakes
+
+    def _wrong_kinds(self) -> list[str]:
+        return [
+            f"{kind} is {given!r}: it must be a declaration such as {like}"
+            for kind, given, like in (
+                ("searcher", self.searcher, "HyperOpt()"),
+                ("scheduler", self.scheduler, "Asha(grace_period=2)"),
+            )
+            if inspect.isclass(given) or not hasattr(given, "build")
+        ]
 
     def _limit_mistakes(self) -> list[str]:
         mistakes = []
@@ -135,32 +148,11 @@ class Experiment:
             mistakes.append(f"time_budget_s is {self.time_budget_s!r}: it must be a number of seconds above 0")
         if self.stop_at_score is not None and not _is_finite(self.stop_at_score):
             mistakes.append(f"stop_at_score is {self.stop_at_score!r}: it must be a finite number")
-        endless = self.num_samples is None and self.time_budget_s is None and self.stop_at_score is None
-        if endless and not getattr(self.searcher, "finite", False):
-            mistakes.append(
-                "num_samples is None: the run would never end; give it, time_budget_s or stop_at_score, or search by Grid"
-            )
-        for kind, declared in (("searcher", self.searcher), ("scheduler", self.scheduler)):
-            if not hasattr(declared, "build") or inspect.isclass(declared):
-                mistakes.append(
-                    f"{kind} is {declared!r}: it must be a declaration such as Random() or Asha(grace_period=1)"
-                )
-        if not mistakes:
-            mistakes += self.scheduler.refuse(self.max_epochs)
         if isinstance(self.resources, Resources):
             mistakes += self.resources.mistakes()
         else:
             mistakes.append(f"resources is {self.resources!r}: it must be Resources(cpu=..., gpu=...)")
         return mistakes
-
-
-def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
-    """The experiment with some settings replaced. Raises UnknownName, ExperimentError."""
-    known = [f.name for f in dataclasses.fields(experiment)]
-    for name in changes:
-        if name not in known:
-            raise UnknownName("setting", name, known)
-    return dataclasses.replace(experiment, **changes)
 
 
 def _declared(declaration: Any) -> dict[str, Any]:

@@ -187,6 +187,7 @@ class Conductor:
         judged = verdict(self.experiment, epoch, score, decision, done=done, ending=self._ending)
         event |= judged.to_json()
         if judged.decision is Decision.STOP:
+            self._same_errors = ("", 0)
             self._commit(event, _end(trial, str(judged.status), str(judged.why)))
         elif judged.decision is Decision.PAUSE:
             self._commit(event, _leg_end(trial, "pause"))

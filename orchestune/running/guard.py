@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Guard:
@@ -17,7 +18,7 @@ class Guard:
         self.problem: BaseException | None = None
         self.interrupted = False
 
-    def call(self, ask: Callable[[], T], otherwise: T) -> T:
+    def call(self, ask: Callable[[], T], otherwise: U) -> T | U:
         if self.problem or self.interrupted:
             return otherwise
         try:

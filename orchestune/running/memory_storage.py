@@ -31,6 +31,7 @@ class MemoryHandler(FileSystemHandler):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.folders: set[str] = set()
 
     def __reduce__(self) -> tuple[type[MemoryHandler], tuple[()]]:
         return MemoryHandler, ()
@@ -49,9 +50,9 @@ class MemoryHandler(FileSystemHandler):  # type: ignore[misc]
 
     def _info(self, path: str) -> FileInfo:
         # Workers look for a marker whose name begins with a dot: on them, too, it "exists".
-        is_file = path in self.files or path.rsplit("/", 1)[-1].startswith(".")
-        kind = FileType.File if is_file else FileType.Directory
-        return FileInfo(path, kind, size=len(self.files.get(path, b"")) if is_file else None)
+        if path in self.files or path.rsplit("/", 1)[-1].startswith("."):
+            return FileInfo(path, FileType.File, size=len(self.files.get(path, b"")))
+        return FileInfo(path, FileType.Directory if path in self.folders else FileType.NotFound)
 
     def get_file_info(self, paths: list[str]) -> list[FileInfo]:
         return [self._info(path) for path in paths]
@@ -59,7 +60,8 @@ class MemoryHandler(FileSystemHandler):  # type: ignore[misc]
     def get_file_info_selector(self, selector: Any) -> list[FileInfo]:
         return [self._info(path) for path in self.files if path.startswith(selector.base_dir + "/")]
 
-    def create_dir(self, path: str, recursive: bool) -> None: ...
+    def create_dir(self, path: str, recursive: bool) -> None:
+        self.folders.add(path)
 
     def delete_dir(self, path: str) -> None:
         self.delete_dir_contents(path)

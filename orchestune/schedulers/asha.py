@@ -38,7 +38,7 @@ class Asha:
         period, factor = self.grace_period, self.reduction_factor
         if isinstance(period, bool) or not isinstance(period, int) or period < 1:
             raise ValueError(f"Asha(grace_period={period!r}): epochs, an int of at least 1")
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor < math.inf:
+        if not isinstance(factor, int | float) or not 1 < factor < math.inf:
             raise ValueError(f"Asha(reduction_factor={factor!r}): a finite number above 1, usually 2 to 4")
 
     def refuse(self, max_epochs: int) -> list[str]:

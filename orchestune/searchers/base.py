@@ -137,6 +137,7 @@ class Declaration(Protocol):
     """The frozen record an experiment holds; `name` is what the command line and the tables call it."""
 
     name: ClassVar[str]
+    finite: ClassVar[bool]  # it comes to an end by itself
 
     def refuse(self, space: Space) -> list[str]:
         """What of `space` it cannot search, one sentence each, with what to write instead."""

@@ -26,6 +26,7 @@ class Grid:
     """
 
     name: ClassVar[str] = "grid"
+    finite: ClassVar[bool] = True
 
     points: int = 5
 

@@ -25,6 +25,7 @@ class HyperOpt:
     """Models where the good trials lie against where the others lie, and asks where the ratio is best."""
 
     name: ClassVar[str] = "hyperopt"
+    finite: ClassVar[bool] = False
 
     n_initial_points: int = 20  # ended trials before the model is used; random questions until then
     gamma: float = 0.25  # gamma * sqrt(ended trials) of them count as good (at most 25)
@@ -106,12 +107,6 @@ class HyperOptSearcher(Searcher):
             labels = {p.name: label(p, hyperopt.hp) for p in self.searched}
             self._domain = hyperopt.Domain(lambda values: values, labels)
         return self._domain
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            **self.__dict__,
-            "_domain": None,
-        }  # built again where needed: it is large and holds a function
 
 
 class _Told:

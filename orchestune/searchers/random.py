@@ -21,6 +21,7 @@ class Random:
     """Independent draws by the sampler under Ray's BasicVariantGenerator; small spaces see repeats."""
 
     name: ClassVar[str] = "random"
+    finite: ClassVar[bool] = False
 
     def refuse(self, space: Space) -> list[str]:
         return no_grid(space, "Random")

@@ -3,7 +3,7 @@
 lr='loguniform(1e-4, 1e-1)'     a range: any of Ray Tune's functions below, `tune.` in front or not
 hidden='[64, qrandint(32, 256, 32)]'
 momentum='when("optimizer", "sgd", uniform(0, 1))'
-    optimizer=sgd                   a bare word is a string; true, false and null are JSON's
+optimizer=sgd                   a bare word is a string; true, false and null are JSON's
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray.tune import PlacementGroupFactory, Trainable
 
 from orchestune.durable import write_whole
@@ -134,13 +133,17 @@ class Legs:
     def _save(self, folder: Path) -> None:
         saved = self.save_checkpoint(str(folder))  # type: ignore[attr-defined]
         if isinstance(saved, dict):  # Ray's older form: the state itself, which Ray would pickle
+            import torch  # here, because a trainable that needs no torch starts two seconds sooner
+
             torch.save(saved, folder / _DICT)
 
     def _load(self, folder: Path) -> None:
-        whole = folder / _DICT
-        self.load_checkpoint(  # type: ignore[attr-defined]
-            torch.load(whole, weights_only=True) if whole.exists() else str(folder)
-        )
+        state: Any = str(folder)
+        if (folder / _DICT).exists():
+            import torch
+
+            state = torch.load(folder / _DICT, weights_only=True)
+        self.load_checkpoint(state)  # type: ignore[attr-defined]
 
     def _test_once(self) -> dict[str, Any]:
         """The test split's metrics, kept on disk at once: a crash before the journal's line costs no second look."""

@@ -146,7 +146,7 @@ class TorchTrainable(Worker):
         finite = all(map(math.isfinite, report.values()))
         if finite and self.data.validation is not None:
             report |= {f"val_{name}": value for name, value in self.evaluate(self.data.validation).items()}
-            finite = math.isfinite(report["val_loss"])
+            finite = math.isfinite(report.get("val_loss", 0.0))
         if finite:
             self._check(report)
         else:

@@ -7,7 +7,7 @@ import random
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestune.errors import UnknownName
@@ -26,6 +26,7 @@ from orchestune.schedulers import (
 SPACE = cast(Any, None)  # a stopping scheduler does not look at it
 MAX_EPOCHS = 16
 NAMES = pytest.mark.parametrize("name", SCHEDULERS)
+steady = settings(deadline=None, derandomize=True)  # a busy machine is no failure
 # Whole numbers in steps of 4, so that a cutoff between two of them is exact however they are scaled.
 score_of = st.integers(-1000, 1000).map(lambda n: 4.0 * n)
 curves = st.lists(st.lists(score_of, min_size=MAX_EPOCHS, max_size=MAX_EPOCHS), min_size=1, max_size=12)
@@ -68,6 +69,7 @@ def run(judge: Scheduler, scores: list[list[float]], chance: random.Random, work
 
 
 @NAMES
+@steady
 @given(scores=curves, chance=chances, spoilt=st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_a_diverged_trial_is_stopped_at_once_and_moves_nobody(
     name: str, scores: list[list[float]], chance: random.Random, spoilt: float
@@ -84,6 +86,7 @@ def test_a_diverged_trial_is_stopped_at_once_and_moves_nobody(
 
 
 @NAMES
+@steady
 @given(scores=curves, chance=chances)
 def test_the_best_so_far_goes_on(name: str, scores: list[list[float]], chance: random.Random) -> None:
     best: dict[int, float] = {}
@@ -94,6 +97,7 @@ def test_the_best_so_far_goes_on(name: str, scores: list[list[float]], chance: r
 
 
 @NAMES
+@steady
 @given(scores=curves, seed=st.integers(0, 2**32), scale=st.integers(1, 1000), shift=st.integers(-1000, 1000))
 def test_neither_unit_nor_zero_of_the_scores_matters(
     name: str, scores: list[list[float]], seed: int, scale: int, shift: int
@@ -105,6 +109,7 @@ def test_neither_unit_nor_zero_of_the_scores_matters(
 
 
 @NAMES
+@steady
 @given(scores=curves, chance=chances)
 def test_no_trial_passes_the_last_epoch(name: str, scores: list[list[float]], chance: random.Random) -> None:
     judge = build(name, num_samples=len(scores))
@@ -114,6 +119,7 @@ def test_no_trial_passes_the_last_epoch(name: str, scores: list[list[float]], ch
 
 
 @NAMES
+@steady
 @given(scores=curves, chance=chances)
 def test_a_replayed_run_is_decided_alike(name: str, scores: list[list[float]], chance: random.Random) -> None:
     first, again = (build(name, num_samples=len(scores)) for _ in range(2))

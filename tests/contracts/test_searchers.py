@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray import tune
+from ray import cloudpickle, tune
+from ray.tune.search.variant_generator import generate_variants
 
 from orchestune.errors import SpaceError, UnknownName
-from orchestune.searchers import FINISHED, SEARCHERS, Searcher, searcher
+from orchestune.searchers import FINISHED, SEARCHERS, Grid, HyperOpt, Searcher, searcher
+from orchestune.searchers.feedback import losses
 from orchestune.space import Space
 from tests.contracts.spaces import GRIDS, SPACES
 
@@ -81,8 +83,9 @@ def test_asking_has_no_side_effect(kind: str, name: str) -> None:
     assert later[-1] == first
     assert [asked.ask(n) for n in (2, 1, 0)] == later
     if isinstance(first, dict):
-        first["changed by the trial"] = 1
-        assert asked.ask(0) == later[-1]
+        before = json.dumps(first)
+        later[-1]["changed by the trial"] = first["changed by the trial"] = 1
+        assert json.dumps(asked.ask(0)) == before
 
 
 @pair
@@ -205,6 +208,7 @@ def test_a_value_at_one_epoch_never_beats_one_at_27(kind: str) -> None:
         asked.tell(n, told, ended=True)
     asked.tell(5, {30: 1.0}, ended=True)  # nobody asked this
     assert asked.losses() == {0: 2.0, 1: 1.0, 2: 0.0, 3: 2.0, 4: 2.0}
+    assert list(losses({3: {1: 0.1}, 1: {}})) == [1, 3]
 
 
 @kinds
@@ -214,6 +218,74 @@ def test_nothing_is_told_of_unfinished_or_only_failed_trials(kind: str) -> None:
         asked.born(n, asked.ask(n))
         asked.tell(n, told, ended)
     assert asked.losses() == {}
+
+
+def test_grid_asks_in_rays_order_and_counts_itself() -> None:
+    spec = {"b": tune.grid_search([3, 1, 2]), "a": tune.grid_search(["x", "y"])}
+    asked = Grid().build(Space.parse(spec))
+    assert [asked.ask(n) for n in range(6)] == [config for _, config in generate_variants(spec)]
+    assert asked.ask(6) == FINISHED
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_grid_counts_its_questions(name: str) -> None:
+    grid = Grid(points=3)
+    asked, count = grid.build(PARSED[name]), grid.count(PARSED[name])
+    assert asked.ask(count - 1) != FINISHED
+    assert asked.ask(count) == FINISHED
+    assert len({json.dumps(asked.ask(n)) for n in range(count)}) == count
+
+
+def test_grid_cuts_ranges() -> None:
+    assert Grid(points=3).count(PARSED["when_equal"]) == 4  # three momenta for sgd, one adam
+    ranges = {
+        "uniform": (tune.uniform(0, 1), [0.0, 0.25, 0.5, 0.75, 1.0]),
+        "loguniform": (tune.loguniform(1e-4, 1), [1e-4, 1e-3, 1e-2, 1e-1, 1.0]),
+        "randint": (tune.randint(0, 101), [0, 25, 50, 75, 100]),
+        "lograndint": (tune.lograndint(1, 1001), [1, 6, 32, 178, 1000]),
+        "small lograndint": (tune.lograndint(1, 7), [1, 2, 4, 6]),  # 1.6 and 2.4 are both 2
+        "few steps": (tune.quniform(0, 1, 0.5), [0.0, 0.5, 1.0]),
+        "many steps": (tune.quniform(0, 1, 0.1), [0.0, 0.2, 0.5, 0.8, 1.0]),
+    }
+    for domain, expected in ranges.values():
+        asked = Grid().build(Space.parse({"x": domain}))
+        assert [asked.ask(n)["x"] for n in range(len(expected))] == pytest.approx(expected)
+        assert asked.ask(len(expected)) == FINISHED
+
+
+def test_hyperopt_learns_from_what_lies_in_its_space() -> None:
+    """A run's narrowed space meets trials from before: they are remembered, and not modeled."""
+    asked = HyperOpt(n_initial_points=1).build(Space.parse({"x": tune.uniform(0, 1)}))
+    asked.born(0, {"x": 0.5})
+    asked.tell(0, {1: 0.5}, ended=True)
+    alone = asked.ask(2)
+    asked.born(1, {"x": 7.0})
+    asked.tell(1, {1: 0.9}, ended=True)
+    assert asked.ask(2) == alone
+    assert set(asked.configs) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("declaration", "fields", "sentence"),
+    [
+        (Grid, {"points": 1}, "points is a whole number from 2 on"),
+        (HyperOpt, {"n_initial_points": 0}, "n_initial_points is a whole number from 1 on, got 0"),
+        (HyperOpt, {"n_ei_candidates": 2.5}, "n_ei_candidates is a whole number from 1 on, got 2.5"),
+        (HyperOpt, {"gamma": math.nan}, "gamma is above 0 and at most 1, got nan"),
+    ],
+)
+def test_impossible_settings_are_named(declaration: Any, fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        declaration(**fields)
+
+
+@kinds
+def test_ray_may_pickle_a_searcher_half_way(kind: str) -> None:
+    asked = build(kind, "mixed")
+    for n in range(25):
+        asked.born(n, asked.ask(n))
+        asked.tell(n, {1: float(n)}, ended=True)
+    assert cloudpickle.loads(cloudpickle.dumps(asked)).ask(25) == asked.ask(25)
 
 
 @kinds

@@ -74,6 +74,9 @@ def test_conditions_inside_each_other_where_one_implies_the_other() -> None:
         }
     )
     assert space["cnn/eps"].condition == Condition("norm", (True,))
+    inner = {"x": when("k", "a", tune.uniform(0, 1))}
+    narrower = Space.parse({"k": tune.choice(["a", "b", "c"]), "m": when("k", ("a", "b"), inner)})
+    assert narrower["m/x"].condition == Condition("k", ("a",))
     assert space.config({"kind": "cnn", "norm": False}) == {"kind": "cnn", "norm": False, "cnn": {}}
 
 
@@ -101,6 +104,10 @@ def test_conditions_inside_each_other_where_one_implies_the_other() -> None:
         (
             {"x": when("optimizer", "sgd", {"deep": when("layers", 1, tune.uniform(0, 1))})},
             "has two conditions, 'optimizer' is 'sgd' and 'layers' is 1; make one of these parents conditional",
+        ),
+        (
+            {"x": when("optimizer", "sgd", {"deep": when("optimizer", "adam", tune.uniform(0, 1))})},
+            "has two conditions, 'optimizer' is 'sgd' and 'optimizer' is 'adam'",
         ),
         (
             {"o": tune.choice([{"a": tune.uniform(0, 1)}, "adam"]), "x": when("o", "sgd", 1)},

@@ -206,6 +206,12 @@ def test_canonical_decimals() -> None:
     assert Float(name="x", low=0.1 + 0.2, high=1, step=0.1).low == 0.3
 
 
+def test_cells_have_centers_and_grids_no_repeats() -> None:
+    assert [Int(name="x", low=0, high=1).to_unit(k) for k in (0, 1)] == [0.25, 0.75]
+    assert Int(name="x", low=1, high=6, log=True).grid(5) == [1, 2, 4, 6]
+    assert Normal(name="x", mean=0, sd=1).grid(3) == pytest.approx([-0.9674215661, 0, 0.9674215661])
+
+
 def test_types_are_kept_apart() -> None:
     mixed = Choice(name="x", values=(1, True, 1.0, "1"))
     assert [mixed.index(value) for value in (1, True, 1.0, "1")] == [0, 1, 2, 3]
@@ -241,6 +247,7 @@ WRONG = {
         "no multiple of the step 10 lies between 11 and 19",
     ),
     "too many": (lambda: Int(name="lr", low=0, high=2**60), "has too many values"),
+    "too many for cells": (lambda: Int(name="lr", low=0, high=2**45), "has too many values"),
     "no sd": (lambda: Normal(name="lr", mean=0, sd=0), "the standard deviation must be above 0, got 0.0"),
     "no choices": (lambda: Choice(name="lr", values=()), "has no values to choose from"),
     "nan choice": (lambda: Choice(name="lr", values=(math.nan,)), "nan is not a JSON value"),
@@ -286,6 +293,7 @@ def test_a_condition_compares_types() -> None:
     assert Condition("a", (1,)).holds({"a": 1})
     assert not Condition("a", (1,)).holds({"a": True})
     assert not Condition("a", (1,)).holds({})
+    assert Condition("a", ({"x": 1, "y": 2},)).holds({"a": {"y": 2, "x": 1}})
 
 
 settings.register_profile("orchestune", deadline=None, max_examples=100, derandomize=True)

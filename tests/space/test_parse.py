@@ -158,6 +158,21 @@ def test_equal_branches_are_told_apart_by_their_ranges() -> None:
         space.values({"o": {"lr": 1.5}})
 
 
+def test_equal_branches_are_told_apart_by_their_conditions() -> None:
+    first = {"k": tune.choice([1, 2]), "x": when("o[0]/k", 1, tune.uniform(0, 1))}
+    space = Space.parse({"o": tune.choice([first, {"k": tune.randint(0, 3)}])})
+    assert space.values({"o": {"k": 1}}) == {"o": 1, "o[1]/k": 1}
+    assert space.values({"o": {"k": 2}}) == {"o": 0, "o[0]/k": 2}
+
+
+def test_only_what_would_run_as_it_is_lies_in_the_space() -> None:
+    space = Space.parse({"x": [tune.uniform(0, 2), tune.quniform(0, 1, 0.1)]})
+    assert space.contains({"x": [1.0, 0.3]})
+    for others in ([1, 0.3], [1.0, 0.1 + 0.2], (1.0, 0.3)):
+        assert not space.contains({"x": others})
+        assert space.config(space.values({"x": others})) == {"x": [1.0, 0.3]}
+
+
 def test_a_name_taken_twice_is_refused() -> None:
     [mistake] = Space.mistakes({"o": tune.choice([{"a": tune.uniform(0, 1)}]), "o[0]": {"a": tune.uniform(0, 1)}})
     assert "two parameters have this name" in mistake

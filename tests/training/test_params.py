@@ -21,6 +21,7 @@ class Momentum:
 
 @dataclass(frozen=True, kw_only=True)
 class Params(Tiny.Params):
+    lr: float = 0.03  # its own words
     kernel: tuple[Any, ...] = ((3, 3), (5, 5))  # pixels, by layer
     norm: bool = True  # whether layers are normalized
     activation: str = "relu"
@@ -92,7 +93,7 @@ def test_names_what_must_be_given() -> None:
 def test_describes_base_fields_first_and_the_last_comment_wins() -> None:
     described = {param.name: (param.default, param.doc) for param in describe_params(Params)}
     assert list(described)[:4] == ["lr", "batch_size", "weight_decay", "width"]
-    assert described["lr"] == (0.03, "step size per update")
+    assert described["lr"] == (0.03, "its own words")
     assert described["kernel"] == (((3, 3), (5, 5)), "pixels, by layer")
     assert described["momentum"] == (Momentum(), "of the updates")
     assert described["activation"] == ("relu", "")

@@ -224,6 +224,7 @@ def test_another_loop_needs_no_validation() -> None:
             return {"reward": 2 * self.epoch}
 
     count = Count({})
+    assert type(Count({}).step()["reward"]) is float
     assert [count.step() for _ in range(2)] == [
         {"reward": 0.0, "training_iteration": 1},
         {"reward": 2.0, "training_iteration": 2},

@@ -1,12 +1,12 @@
 """Which x is the largest?"""
 
-from models.toy import Tested
+from models.toy import WithTest
 from ray import tune
 
 from orchestune import Asha, Experiment, HyperOpt
 
 experiment = Experiment(
-    trainable=Tested,
+    trainable=WithTest,
     space={"x": tune.uniform(0, 1)},
     metric="score",
     mode="max",

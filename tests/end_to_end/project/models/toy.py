@@ -1,4 +1,4 @@
-"""Trainables whose curves are known beforehand, for runs on real Ray that train nothing."""
+"""Trainables whose curves are known beforehand, for runs that train nothing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from typing import Any
 from ray.tune import Trainable
 
 
-class Toy(Trainable):
-    """Its score is x, approached by halves. A witness file outside the run tells every epoch that was ever trained.
+def plan() -> dict[str, Any]:
+    """What a test wants to go wrong. From a file, so that it is no part of the question and reaches every worker:
 
-    What it does besides is asked for by its environment, so that it is no part of the question:
-    TOY_SECONDS an epoch lasts so long; TOY_WITNESS the file; TOY_KILL=trial:epoch the worker kills itself there, once;
-    TOY_FAULT=kind:epoch one of `raise`, `nan`, `no_metric`, `oom`, `forever`.
+    seconds: an epoch lasts so long; witness: a file that is told every epoch ever trained; kill: [trial, epoch], the
+    worker kills itself there, once, or in any trial each time; fault: [kind, epoch] of raise, nan, no_metric, oom, done.
     """
+    path = Path(os.environ.get("TOY_PLAN", "/nonexistent"))
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+class Toy(Trainable):
+    """Its score is x, approached by halves."""
 
     seed = 0
 
@@ -31,54 +36,72 @@ class Toy(Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        self._misbehave()
-        time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
+        wanted = plan()
+        self._misbehave(wanted)
+        time.sleep(wanted.get("seconds", 0))
         self.epoch += 1
         self.value += (self.x - self.value) / 2
         report = {"score": self.value, "training_iteration": self.epoch}
-        kind, _, epoch = os.environ.get("TOY_FAULT", "").partition(":")
-        if kind == "nan" and self.epoch == int(epoch):
+        kind, epoch = wanted.get("fault", ("", 0))
+        if kind == "nan" and self.epoch == epoch:
             report["score"] = math.nan
         if kind == "no_metric":
             report["loss"] = report.pop("score")
-        self._witness()
+        if kind == "done" and self.epoch == epoch:
+            report["done"] = True
+        self._tell(f"{self.number} {self.epoch} {self.x!r}")
         return report
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        Path(checkpoint_dir, "toy.json").write_text(json.dumps([self.epoch, self.value, self.x]))
+        padding = "." * plan().get("bytes", 0)
+        Path(checkpoint_dir, "toy.json").write_text(json.dumps([self.epoch, self.value, self.x, padding]))
 
     def load_checkpoint(self, checkpoint: str) -> None:
-        self.epoch, self.value, self.x = json.loads(Path(checkpoint, "toy.json").read_text())
+        self.epoch, self.value, self.x, _ = json.loads(Path(checkpoint, "toy.json").read_text())
 
     @property
     def number(self) -> str:
         leg = getattr(self, "_leg", None)
         return leg.trial if leg else "none"
 
-    def _witness(self) -> None:
-        if witness := os.environ.get("TOY_WITNESS"):
+    def _tell(self, line: str) -> None:
+        if witness := plan().get("witness"):
             with Path(witness).open("a") as file:
-                file.write(f"{self.number} {self.epoch} {self.x!r}\n")
+                file.write(line + "\n")
 
-    def _misbehave(self) -> None:
-        trial, _, epoch = os.environ.get("TOY_KILL", "").partition(":")
-        if trial in (self.number, "any") and self.epoch == int(epoch):
-            once = Path(os.environ["TOY_WITNESS"] + f".killed-{self.number}")
+    def _misbehave(self, wanted: dict[str, Any]) -> None:
+        trial, epoch = wanted.get("kill", ("", 0))
+        if trial in (self.number, "any") and self.epoch == epoch:
+            once = Path(wanted["witness"] + f".killed-{self.number}")
             if trial == "any" or not once.exists():
                 once.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-        kind, _, epoch = os.environ.get("TOY_FAULT", "").partition(":")
-        if self.epoch + 1 == int(epoch or 0):
+        kind, epoch = wanted.get("fault", ("", 0))
+        if self.epoch + 1 == epoch:
             if kind == "raise":
                 raise ValueError(f"x is {self.x}")
             if kind == "oom":
-                raise MemoryError("CUDA out of memory")
+                raise MemoryError("out of memory")
 
 
-class Tested(Toy):
+class WithTest(Toy):
     """A toy with a test split, which tells the witness when it is looked at."""
 
     def test(self) -> dict[str, float]:
-        with Path(os.environ["TOY_WITNESS"]).open("a") as file:
-            file.write(f"test {self.epoch} {self.x!r}\n")
+        self._tell(f"test {self.epoch} {self.x!r}")
         return {"test_score": self.value}
+
+
+class Fresh(Toy):
+    """A toy that cannot be reset, as Ray's own default is, and hands its state to its caller."""
+
+    reset_config = Trainable.reset_config
+
+    def setup(self, config: dict[str, Any]) -> None:
+        Toy.reset_config(self, config)
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:  # type: ignore[override]
+        return {"epoch": self.epoch, "value": self.value, "x": self.x}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any]) -> None:  # type: ignore[override]
+        self.epoch, self.value, self.x = checkpoint["epoch"], checkpoint["value"], checkpoint["x"]

@@ -1,0 +1,58 @@
+"""What all tests share: the small project that runs are made from, and one Ray for the whole session."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parent / "end_to_end" / "project"
+sys.path.insert(0, str(PROJECT))  # its models are what the tests train
+
+
+_PLAN = Path(tempfile.mkdtemp(prefix="orchestune-plan-")) / "plan.json"
+os.environ["TOY_PLAN"] = str(_PLAN)  # before any Ray starts: its workers inherit it
+
+Plan = Callable[..., Path]
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Iterator[Plan]:
+    """`plan(seconds=0.1, kill=["0001", 3])` says what the toys are to do; returns the file their epochs are told to."""
+    witness = tmp_path / "witness"
+
+    def write(**wanted: Any) -> Path:
+        _PLAN.write_text(json.dumps({"witness": str(witness), **wanted}))
+        return witness
+
+    write()
+    yield write
+    _PLAN.unlink()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Two CPUs and two logical GPUs, started once. Runs in this process use it as it is."""
+    import ray
+
+    from orchestune.running.ray_session import RAY_SETTINGS, settings
+
+    paths = os.pathsep.join([str(PROJECT), str(PROJECT.parents[2])])
+    with settings({**RAY_SETTINGS, "PYTHONPATH": paths}):
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=100 * 2**20,
+        )
+        yield
+        ray.shutdown()
