@@ -85,10 +85,9 @@ class Conductor:
                 self._scheduler.decide(self._as_report(event))
             self._take(event)
 
-    def begin(self, question: dict[str, Any] | None, session: dict[str, Any]) -> None:
-        """Opens this session: the question, where it is new, and the ends that a driver which died could not write."""
-        opening = [] if question is None else [{"event": "question", "v": 1, "rev": 1, "question": question}]
-        self._commit(*opening, {"event": "session", **session})
+    def begin(self, session: dict[str, Any]) -> None:
+        """Opens this session, and writes the ends that a driver which died could not write."""
+        self._commit({"event": "session", **session})
         for trial in self.record.open:
             if trial.leg_open:
                 self._commit(_leg_end(trial, "driver_died"))

@@ -28,6 +28,12 @@ class Guard:
             end_tune()
             return otherwise
 
+    def listen(self) -> None:
+        """Takes the signals. Again after `ray.init`, which puts its own handler on SIGTERM."""
+        signal.signal(signal.SIGINT, self.interrupt)
+        signal.signal(signal.SIGTERM, self.interrupt)
+        signal.signal(signal.SIGUSR1, lambda *_: None)  # outside of Tune's loop it means nothing
+
     def interrupt(self, *_: object) -> None:
         """For Ctrl-C and SIGTERM: end cleanly. The second Ctrl-C is Python's own again."""
         self.interrupted = True

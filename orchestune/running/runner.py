@@ -8,6 +8,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +25,11 @@ from orchestune.running.conductor import Conductor
 from orchestune.running.feed import Feed
 from orchestune.running.gate import Gate
 from orchestune.running.guard import Guard
-from orchestune.running.journal import Event, Journal
+from orchestune.running.journal import VERSION, Event, Journal, read_events
 from orchestune.running.memory_storage import memory_storage
 from orchestune.running.paths import RunPaths, check_room, storage_error
 from orchestune.running.quiet import quiet
-from orchestune.running.ray_session import TUNE_SETTINGS, RaySession, end_leftovers, ray_session, settings
+from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, ray_session, settings
 from orchestune.running.record import Record
 from orchestune.training.checkpoint import CheckpointStore
 from orchestune.training.legs import with_legs
@@ -75,30 +76,37 @@ def start(
     """
     paths = RunPaths.create(storage, run_name)
     question = {"name": name, "overrides": dict(overrides or {}), **experiment.to_json()}
-    journal = Journal(paths.events)
+    with _journal(paths) as journal:  # the question first: a run killed while Ray starts is a run to resume
+        journal.append({"event": "question", "t": round(time.time(), 3), "v": VERSION, "rev": 1, "question": question})
+        write_whole(paths.question, json.dumps({**question, "made_with": _about_here()}, indent=2) + "\n")
     try:
-        return _session(experiment, paths, journal, question, console, address)
+        with _journal(paths) as journal:
+            return _session(experiment, paths, journal, console, address)
     except OrchestuneError:
-        if journal.is_empty:
+        if not Record.of(read_events(paths.events)).trials:
             shutil.rmtree(paths.root)
         raise
-    finally:
-        journal.close()
 
 
 def resume(experiment: Experiment, paths: RunPaths, *, console: Console, address: str | None = None) -> Outcome:
     """Goes on where the journal ends. Raises RunStateError where the run is finished, running or now asks otherwise."""
     if not paths.events.exists():
         raise RunStateError(f"{paths.root} is not a run: it has no {paths.events.name}")
-    journal = Journal(paths.events)
-    try:
+    with _journal(paths) as journal:
         record = Record.of(journal.events)
         check_resumable(record, paths.root)
         check_unchanged(record.question, experiment)
         check_room(paths.root)
-        if record.session["host"] == platform.node():
+        if record.session.get("host") == platform.node():
             end_leftovers(record.session["processes"])
-        return _session(experiment, paths, journal, None, console, address)
+        return _session(experiment, paths, journal, console, address)
+
+
+@contextmanager
+def _journal(paths: RunPaths) -> Iterator[Journal]:
+    journal = Journal(paths.events)
+    try:
+        yield journal
     finally:
         journal.close()
 
@@ -127,12 +135,7 @@ def check_unchanged(question: Mapping[str, Any], experiment: Experiment) -> None
 
 
 def _session(
-    experiment: Experiment,
-    paths: RunPaths,
-    journal: Journal,
-    question: dict[str, Any] | None,
-    console: Console,
-    address: str | None,
+    experiment: Experiment, paths: RunPaths, journal: Journal, console: Console, address: str | None
 ) -> Outcome:
     guard = Guard()
     with (
@@ -141,6 +144,7 @@ def _session(
         _opened(console, terminal, experiment, paths),
         ray_session(address) as session,
     ):
+        guard.listen()
         lacking = experiment.resources.lacking(session.available)
         if lacking:
             raise ClusterError("; ".join(lacking))
@@ -148,10 +152,7 @@ def _session(
         conductor = Conductor(
             experiment, journal, CheckpointStore(paths.trials), slots=slots, observe=console.observe, say=console.say
         )
-        about = _about_session(address, session)
-        conductor.begin(question, about)
-        if question is not None:
-            write_whole(paths.question, json.dumps({**question, "session": about}, indent=2) + "\n")
+        conductor.begin({**_about_here(), "address": address or "local", "processes": session.processes})
         _fit(conductor, guard, slots)
     if guard.problem:
         raise guard.problem
@@ -192,9 +193,9 @@ def _fit(conductor: Conductor, guard: Guard, slots: int) -> None:
 
 @contextmanager
 def _signals(guard: Guard) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the session cleanly; Tune ends its loop at SIGUSR1, which means nothing outside of it."""
-    wanted = {signal.SIGINT: guard.interrupt, signal.SIGTERM: guard.interrupt, signal.SIGUSR1: lambda *_: None}
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    """Within the block, Ctrl-C and SIGTERM end the session cleanly."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    guard.listen()
     try:
         yield
     finally:
@@ -211,13 +212,12 @@ def _opened(console: Console, terminal: TextIO, experiment: Experiment, paths: R
         console.close()
 
 
-def _about_session(address: str | None, session: RaySession) -> dict[str, Any]:
+def _about_here() -> dict[str, Any]:
+    """What made these results: the process, the versions, the project's commit."""
     packages = ("orchestune", "ray", "torch", "hyperopt", "numpy")
     return {
         "pid": os.getpid(),
         "host": platform.node(),
-        "address": address or "local",
-        "processes": session.processes,
         "python": platform.python_version(),
         "versions": {name: version(name) for name in packages},
         "git": git_revision(Path.cwd()),

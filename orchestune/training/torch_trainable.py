@@ -121,6 +121,11 @@ class TorchTrainable(Worker):
             found: dict[str, Any] = {"loss": self.loss(output, target), **self.measure(output, target)}
         return {name: float(value) for name, value in found.items()}
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split to score the winner on."""
+        return self.data.test is not None
+
     def test(self) -> dict[str, float]:
         """Metrics of the test split: test_loss and test_NAME of `measure`. ValueError without a split."""
         if self.data.test is None:

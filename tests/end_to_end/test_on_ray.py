@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import subprocess
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from models.toy import Fresh, WithTest, Toy
+from models.toy import Fresh, Toy, WithTest
 from ray import tune
 
 from orchestune import Asha, Experiment, Fifo, Grid, Random, Resources
 from orchestune.errors import ClusterError, RunAborted, RunStateError, StorageError
 from orchestune.running.journal import read_events
 from orchestune.running.paths import RunPaths
+from orchestune.running.record import Record
 from orchestune.running.runner import Outcome, resume, start
 from tests.conftest import Plan
 from tests.running.simulation import Halving, toy
@@ -231,7 +233,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Four megabytes that are really full when they are full."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, check=False)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr.decode().strip()}")
     yield folder
@@ -262,9 +265,7 @@ def test_a_full_disk_is_refused_before_anything_starts(small_disk: Path) -> None
         run(toy(), small_disk)
 
 
-def _record(root: Path) -> Any:
-    from orchestune.running.record import Record
-
+def _record(root: Path) -> Record:
     return Record.of(read_events(root / "events.jsonl"))
 
 
@@ -277,8 +278,6 @@ def test_resuming_what_is_finished_changed_or_running(tmp_path: Path, plan: Plan
     with pytest.raises(RunStateError, match="max_epochs: the run has 4, the experiment now says 5"):
         resume(dataclasses.replace(experiment, max_epochs=5), outcome.paths, console=Listener())
     held = os.open(outcome.paths.events, os.O_RDONLY)
-    import fcntl
-
     fcntl.flock(held, fcntl.LOCK_EX)
     with pytest.raises(RunStateError, match="is running"):
         resume(experiment, outcome.paths, console=Listener())

@@ -1,4 +1,4 @@
-"""Temporary folders in memory: these tests make thousands of things durable, and the disk's speed is not their subject."""
+"""Temporary folders in memory: these tests make thousands of things durable, and the disk is not their subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run without Ray: what Tune and a worker do, in this process, one leg at a time, so that every crash can be tried."""
+"""A run without Ray: what Tune and a worker do, in this process, a leg at a time, so that every crash can be tried."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Crash(BaseException):
 
 @contextmanager
 def crash_at(nth: int, moment: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Crashes at the nth time that anything is made durable: just `before` it, just `after` it, or, at the nth write of
-    the journal, with the write `torn`: its first line and some of what follows are on the disk, or half of its only line.
+    """Crashes at the nth time that anything is made durable: just `before` it, just `after` it, or, at the nth write
+    of the journal, with the write `torn`: only its first line and a little more, or half of its only line, got there.
     """
     fsync, write, calls = os.fsync, os.write, itertools.count(1)
 
@@ -83,9 +83,13 @@ def session(experiment: Experiment, root: Path, said: Callable[[str], None] = la
     root.mkdir(exist_ok=True)
     try:
         journal = Journal(paths.events)
-        question = experiment.to_json() | {"name": "toy", "overrides": {}} if journal.is_empty else None
+        if journal.is_empty:
+            question = experiment.to_json() | {"name": "toy", "overrides": {}}
+            journal.append({"event": "question", "t": 0.0, "v": 1, "rev": 1, "question": question})
+            journal.close()
+            journal = Journal(paths.events)
         conductor = Conductor(experiment, journal, CheckpointStore(paths.trials), slots=1, say=said)
-        conductor.begin(question, {"host": "here", "processes": []})
+        conductor.begin({"host": "here", "processes": []})
         execute(conductor, experiment.trainable)
         return conductor.record
     finally:
@@ -95,7 +99,7 @@ def session(experiment: Experiment, root: Path, said: Callable[[str], None] = la
 def _forget(path: Path) -> None:
     """What the kernel does at a process's death: closes its files, and so lets go of its locks."""
     for descriptor in Path("/proc/self/fd").iterdir():
-        if descriptor.is_symlink() and os.readlink(descriptor) == str(path):
+        if descriptor.is_symlink() and descriptor.readlink() == path:
             os.close(int(descriptor.name))
 
 

@@ -17,7 +17,8 @@ def plan() -> dict[str, Any]:
     """What a test wants to go wrong. From a file, so that it is no part of the question and reaches every worker:
 
     seconds: an epoch lasts so long; witness: a file that is told every epoch ever trained; kill: [trial, epoch], the
-    worker kills itself there, once, or in any trial each time; fault: [kind, epoch] of raise, nan, no_metric, oom, done.
+    worker kills itself there, once, or in "any" trial each time; fault: [kind, epoch], one of raise, nan, no_metric,
+    oom, done; bytes: how large a checkpoint is.
     """
     path = Path(os.environ.get("TOY_PLAN", "/nonexistent"))
     return dict(json.loads(path.read_text())) if path.exists() else {}
