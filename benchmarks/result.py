@@ -47,7 +47,7 @@ def options(description: str) -> argparse.Namespace:
 
 def keep(script: str, chosen: argparse.Namespace, headline: Headline, figures: dict[str, Any]) -> None:
     """Prints the headline and writes the result, unless this was only a quick look."""
-    print(f"\n{headline}")
+    print(f"\n{headline}" + (" - a quick look, too small to judge by" if chosen.quick else ""))
     if chosen.quick and chosen.output is None:
         return
     target = chosen.output or FOLDER / f"{Path(script).stem}.json"

@@ -55,6 +55,7 @@ def load(name: str, project: Path) -> Experiment:
     if sys.path[:1] != [str(project)]:
         sys.path.insert(0, str(project))
         os.environ["PYTHONPATH"] = os.pathsep.join([str(project), *filter(None, [os.environ.get("PYTHONPATH")])])
+    _check_package(project)
     try:
         module = importlib.import_module(f"{FOLDER}.{name}")
     except ExperimentError as wrong:
@@ -67,6 +68,20 @@ def load(name: str, project: Path) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ExperimentError(["it defines no `experiment = Experiment(...)`"], f"{FOLDER}/{name}.py")
     return experiment
+
+
+def _check_package(project: Path) -> None:
+    """Makes sure that the name `experiments` means this project's folder."""
+    known = sys.modules.get(FOLDER)
+    if known is not None and str(project / FOLDER) not in known.__path__:  # of a project loaded before this one
+        for module in [name for name in sys.modules if name == FOLDER or name.startswith(f"{FOLDER}.")]:
+            del sys.modules[module]
+    importlib.invalidate_caches()
+    found = list(importlib.import_module(FOLDER).__path__)
+    if str(project / FOLDER) not in found:
+        raise OrchestuneError(
+            f"the name {FOLDER!r} means {found[0]} here, not {project / FOLDER}: add an empty {FOLDER}/__init__.py"
+        )
 
 
 def _where(broken: Exception, project: Path) -> str:

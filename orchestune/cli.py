@@ -191,7 +191,8 @@ def show_(options: argparse.Namespace) -> int:
 
         from orchestune.report import table
 
-        Console(highlight=False).print(table.trials(record))
+        piped = None if sys.stdout.isatty() else 1000  # a file has no width to fold at
+        Console(highlight=False, width=piped).print(table.trials(record))
         print("\n".join(["", *words.summary(record, options.run)]))
     return 0
 

@@ -22,14 +22,14 @@ def ranked(record: Record) -> list[Trial]:
 
 
 def trials(record: Record, most: int | None = None) -> Table:
-    """Why each trial ended is in every row; the configuration folds before anything else does."""
+    """Why each trial ended is in every row; only the configuration folds where the terminal is narrow."""
     table = Table(box=None, pad_edge=False)
     for name in ("trial", "status"):
         table.add_column(name, no_wrap=True)
     table.add_column("epochs", justify="right", no_wrap=True)
     table.add_column(record.metric, justify="right", no_wrap=True)
-    table.add_column("why")
-    table.add_column("config")
+    table.add_column("why", no_wrap=True)
+    table.add_column("config", overflow="fold")
     for trial in ranked(record)[:most]:
         best = trial.best
         shown = f"{words.number(best[1])} @{best[0]}" if best else "-"

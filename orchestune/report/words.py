@@ -73,6 +73,8 @@ def summary(record: Record, root: Path) -> list[str]:
     states = ", ".join(f"{count} {state}" for state, count in counts(record).items())
     lines.append(f"trials      {states or 'none'}; {record.epochs} epochs in {duration(record.elapsed)}")
     lines.append(f"look        orchestune show {root}")
+    if winner:
+        lines.append(f"            orchestune best {root} --json")
     return lines
 
 

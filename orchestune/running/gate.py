@@ -27,6 +27,19 @@ class Gate(FIFOScheduler):  # type: ignore[misc]
     def __init__(self, conductor: Conductor, guard: Guard) -> None:
         super().__init__()
         self._conductor, self._guard = conductor, guard
+        self._newest: Any = None  # Ray's trial that was added last, until it has been chosen
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._newest = trial
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """A free actor is for the newest leg: the older ones that wait have actors of their own on the way.
+
+        Ray's own choice, the oldest one, ends the actor on the way and orders another, for the newest. Where legs are
+        shorter than an actor's start, that repeats itself for ever: one actor trains, however many slots there are.
+        """
+        newest, self._newest = self._newest, None
+        return newest
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         leg, report = Leg.from_config(trial.config), json.loads(result[REPORT])

@@ -31,8 +31,10 @@ def _lines(path: Path) -> Iterator[tuple[Event, int, int]]:
     """Each event with the byte at which its line ends and the checksum the next line goes on from."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError as missing:
+    except (FileNotFoundError, NotADirectoryError) as missing:
         raise RunStateError(f"{path.parent} is not a run: it has no {path.name}") from missing
+    except OSError as problem:
+        raise RunStateError(f"{path} cannot be read: {problem.strerror}") from problem
     end, crc = 0, 0
     for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         end += len(line) + 1

@@ -20,11 +20,11 @@ from orchestune.schedulers.fifo import Fifo
 SCHEDULERS: dict[str, type[Declaration]] = {"fifo": Fifo, "asha": Asha}
 
 
-def scheduler(name: str) -> Declaration:
-    """The declaration that `name` stands for, with its defaults; UnknownName otherwise."""
+def scheduler(name: str) -> type[Declaration]:
+    """The declaration that the command line and the tables call `name`. UnknownName lists them all."""
     if name not in SCHEDULERS:
         raise UnknownName("scheduler", name, SCHEDULERS)
-    return SCHEDULERS[name]()
+    return SCHEDULERS[name]
 
 
 __all__ = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from ray.tune import PlacementGroupFactory, Trainable
 
 from orchestune.durable import write_whole
+from orchestune.errors import CheckpointDamaged
 from orchestune.training.checkpoint import CheckpointStore, Place
 from orchestune.training.resources import Resources
 
@@ -93,8 +95,7 @@ class Legs:
             trial, leg, epoch = self._leg.start
             self._load(self._store.open(Place(epoch, leg, trial)))
             for place in self._store.places(self._leg.trial):
-                reports = self._store.manifest(place).reports
-                self._scores[place] = self._score(reports[-1]["metrics"]) if reports else -math.inf
+                self._scores[place] = self._score_of(place)
 
     def step(self) -> dict[str, Any]:
         if self._leg.purpose == "test":
@@ -153,6 +154,14 @@ class Legs:
             write_whole(kept, json.dumps({name: plain(name, value) for name, value in scores.items()}) + "\n")
         return dict(json.loads(kept.read_text()))
 
+    def _score_of(self, place: Place) -> float:
+        """A damaged checkpoint's is the worst, so that it goes with the next that are deleted."""
+        try:
+            reports = self._store.manifest(place).reports
+        except CheckpointDamaged:
+            return -math.inf
+        return self._score(reports[-1]["metrics"]) if reports else -math.inf
+
     def _score(self, metrics: dict[str, Any]) -> float:
         """Higher is better; minus infinity where there is no finite one."""
         value = metrics.get(self._leg.metric)
@@ -167,7 +176,8 @@ def plain(name: str, value: Any) -> Any:
     Raises TypeError naming the metric where the value is not one number, string or truth value.
     """
     if hasattr(value, "item"):  # torch tensors, numpy arrays and scalars
-        value = value.item()
+        with suppress(ValueError, RuntimeError):  # numpy's and torch's word for more than one number
+            value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, bool | int | float | str):

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -226,19 +225,6 @@ def _cut_before_ends(root: Path) -> Path:
     first = next(i for i, line in enumerate(lines) if '"event": "leg_end"' in line)
     (root / "events.jsonl").write_text("".join(lines[:first]))
     return root
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Four megabytes that are really full when they are full."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(small_disk: Path, plan: Plan) -> None:

@@ -73,9 +73,7 @@ def events(root: Path) -> list[Event]:
     return read_events(root / "events.jsonl") if (root / "events.jsonl").exists() else []
 
 
-def test_the_test_split_is_looked_at_once(
-    tmp_path: Path, witness: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_test_split_is_looked_at_once(tmp_path: Path, witness: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once its score is on the disk, no crash costs a second look."""
     experiment, root, nth = toy(), tmp_path / "run", 0
     while not (list(root.glob("trials/*/test.json"))):

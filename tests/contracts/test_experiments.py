@@ -1,0 +1,47 @@
+"""What every experiment in experiments/ must pass: it asks a question, and two of its trials run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestune import Experiment, Fifo, catalog
+from orchestune.overrides import apply_overrides
+from orchestune.running.runner import start
+from tests.end_to_end.test_on_ray import Listener
+
+HOUSE = Path(__file__).parents[2]
+NAMES = catalog.names(HOUSE)
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_its_docstring_is_a_question(name: str) -> None:
+    assert catalog.questions(HOUSE)[name].endswith("?")
+
+
+def test_its_first_questions_are_its_trainables_parameters(name: str) -> None:
+    experiment = catalog.load(name, HOUSE)
+    assert isinstance(experiment, Experiment)
+    searcher = experiment.build_searcher()
+    for n in range(5):
+        config = searcher.ask(n)
+        assert isinstance(config, dict)
+        assert experiment.typed_space.contains(config)
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_two_trials_of_one_epoch(name: str, tmp_path: Path) -> None:
+    small = {"num_samples": "2", "max_epochs": "1", "scheduler": "fifo"}
+    experiment = apply_overrides(catalog.load(name, HOUSE), small)
+    assert experiment.scheduler == Fifo()
+    outcome = start(experiment, name=name, storage=tmp_path, run_name="run", console=Listener())
+    assert outcome.exit_code == 0
+    assert [trial.status for trial in outcome.record.trials.values()] == ["finished", "finished"]
+    assert outcome.record.run_end
+    assert outcome.record.run_end["test"]

@@ -1,0 +1,65 @@
+"""The guide's first experiment, as it stands in the guide: its files written, its commands run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[1]
+GUIDE = (HOUSE / "docs" / "guide.md").read_text()
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_the_guides_first_experiment(tmp_path: Path) -> None:
+    python = blocks(GUIDE, "python")
+    for block in python:
+        if named := re.match(r"# (\S+\.py)\n", block):
+            path = tmp_path / named[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block)
+    assert (tmp_path / "experiments" / "line.py").exists()
+    commands = blocks(GUIDE, "sh")[0].strip().splitlines()
+    assert len(commands) == 5
+    for command in commands:
+        words = shlex.split(command)
+        assert words[0] == "orchestune"
+        done = run(tmp_path, "-m", "orchestune.cli", *words[1:])
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    weights = next(block for block in python if "read_state" in block)
+    done = run(tmp_path, "-c", weights + "print(sum(p.numel() for p in model.parameters()))")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 6
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/guide.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (HOUSE / page).read_text()
+    for target in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert (HOUSE / page).parent.joinpath(target).exists(), f"{page} links to {target}"
+
+
+def test_commands_in_the_readme_exist() -> None:
+    from orchestune.cli import _parser
+
+    _, commands = _parser()
+    text = "\n".join(blocks((HOUSE / "README.md").read_text(), "sh"))
+    named = re.findall(r"^orchestune (\w+)", text, re.MULTILINE)
+    assert set(named) == {"list", "run", "resume", "show", "best"} <= set(commands.choices)
+    targets = re.findall(r"^make (\w+)", text, re.MULTILINE)
+    makefile = (HOUSE / "Makefile").read_text()
+    assert targets == ["demo", "test"]
+    assert all(f"\n{target}: " in makefile for target in targets)
