@@ -132,13 +132,13 @@ def list_(options: argparse.Namespace) -> int:
 def run_(options: argparse.Namespace) -> int:
     project = Path.cwd()
     catalog.check_name(options.name, project)
-    if options.trial and not (options.debug and options.run_name):
+    if options.trial is not None and not (options.debug and options.run_name):
         raise OrchestuneError("--trial goes with --debug and --run-name: it trains that run's trial in this process")
     if options.debug:
         return _debug(options, project)
     from orchestune.running.paths import check_storage, fresh_name
 
-    run_name = options.run_name or fresh_name(options.name, options.storage)
+    run_name = fresh_name(options.name, options.storage) if options.run_name is None else options.run_name
     check_storage(options.storage, run_name)  # the cheap refusals first: importing torch takes seconds
     from orchestune.console import ProgressConsole
     from orchestune.overrides import apply_overrides
@@ -178,7 +178,7 @@ def show_(options: argparse.Namespace) -> int:
     record = _record(options.run)
     from orchestune.report import words
 
-    if options.trial:
+    if options.trial is not None:
         if options.trial not in record.trials:
             raise UnknownName("trial", options.trial, record.trials)
         trial = record.trials[options.trial]

@@ -49,12 +49,12 @@ class Conductor:
         journal: Journal,
         store: CheckpointStore,
         *,
-        slots: int,
         observe: Observer = lambda event, record: None,
         say: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.experiment, self.slots = experiment, slots
+        self.experiment = experiment
+        self.slots = 0  # how many legs may be live at a time; known once Ray is there
         self.record = Record()
         self._journal, self._store = journal, store
         self._observe, self._say, self._clock = observe, say, clock
@@ -85,8 +85,9 @@ class Conductor:
                 self._scheduler.decide(self._as_report(event))
             self._take(event)
 
-    def begin(self, session: dict[str, Any]) -> None:
-        """Opens this session, and writes the ends that a driver which died could not write."""
+    def begin(self, session: dict[str, Any], slots: int) -> None:
+        """Opens this session, of at most `slots` legs at a time, and writes the ends that a dead driver could not."""
+        self.slots = slots
         self._commit({"event": "session", **session})
         for trial in self.record.open:
             if trial.leg_open:

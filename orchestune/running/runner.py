@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -138,22 +139,25 @@ def _session(
     experiment: Experiment, paths: RunPaths, journal: Journal, console: Console, address: str | None
 ) -> Outcome:
     guard = Guard()
+    store = CheckpointStore(paths.trials)
     with (
         quiet(paths.log) as terminal,
         _signals(guard),
         _opened(console, terminal, experiment, paths),
-        ray_session(address) as session,
+        ThreadPoolExecutor(1) as aside,  # the searcher's library is imported, the journal replayed, while Ray starts
     ):
-        guard.listen()
-        lacking = experiment.resources.lacking(session.available)
-        if lacking:
-            raise ClusterError("; ".join(lacking))
-        slots = min(experiment.max_concurrent_trials or 10**9, experiment.resources.fit(session.available))
-        conductor = Conductor(
-            experiment, journal, CheckpointStore(paths.trials), slots=slots, observe=console.observe, say=console.say
-        )
-        conductor.begin({**_about_here(), "address": address or "local", "processes": session.processes})
-        _fit(conductor, guard, slots)
+        ready = aside.submit(Conductor, experiment, journal, store, observe=console.observe, say=console.say)
+        about = aside.submit(_about_here)
+        with ray_session(address) as session:
+            guard.listen()
+            lacking = experiment.resources.lacking(session.available)
+            if lacking:
+                raise ClusterError("; ".join(lacking))
+            conductor = ready.result()
+            slots = min(experiment.max_concurrent_trials or 10**9, experiment.resources.fit(session.available))
+            here = {"address": address or "local", "processes": session.processes}
+            conductor.begin({**about.result(), **here}, slots)
+            _fit(conductor, guard)
     if guard.problem:
         raise guard.problem
     if guard.interrupted:
@@ -161,7 +165,7 @@ def _session(
     return Outcome(paths, conductor.record, guard.interrupted)
 
 
-def _fit(conductor: Conductor, guard: Guard, slots: int) -> None:
+def _fit(conductor: Conductor, guard: Guard) -> None:
     """Tune's loop, until the feed is finished or the guard has ended it."""
     experiment = conductor.experiment
     trainable = experiment.trainable
@@ -182,7 +186,7 @@ def _fit(conductor: Conductor, guard: Guard, slots: int) -> None:
         ),
     )
     # A custom search algorithm gets one pending trial at a time, and so one new actor after another, by default.
-    with settings({**TUNE_SETTINGS, "TUNE_MAX_PENDING_TRIALS_PG": str(slots)}):
+    with settings({**TUNE_SETTINGS, "TUNE_MAX_PENDING_TRIALS_PG": str(conductor.slots)}):
         try:
             tuner.fit()
         except Exception as problem:

@@ -60,8 +60,11 @@ class HyperOptSearcher(Searcher):
         super().__init__(space, **kwargs)
         self.declared = declared
         self.searched = tuple(parameter for parameter in space.parameters if parameter.count != 1)
-        self._domain: Any = None
         self._documents: dict[int, dict[str, Any]] = {}
+        import hyperopt  # not at the top: a second that only those who search with it should wait
+
+        labels = {p.name: label(p, hyperopt.hp) for p in self.searched}
+        self._prior = hyperopt.Domain(lambda values: values, labels) if labels else None
 
     def born(self, n: int, config: Config) -> None:
         super().born(n, config)
@@ -89,7 +92,7 @@ class HyperOptSearcher(Searcher):
         told = [(t, x) for t, x in self.losses().items() if t in self._documents]
         [document] = tpe.suggest(
             [n],
-            self._prior(),
+            self._prior,
             _Told([{"tid": t, "misc": self._documents[t], "result": {"loss": x}} for t, x in told]),
             int(np.random.default_rng([self.seed, n]).integers(2**31 - 1)),
             n_startup_jobs=self.declared.n_initial_points,
@@ -99,14 +102,6 @@ class HyperOptSearcher(Searcher):
         )
         vals: dict[str, list[Any]] = document["misc"]["vals"]
         return vals
-
-    def _prior(self) -> Any:
-        if self._domain is None:
-            import hyperopt
-
-            labels = {p.name: label(p, hyperopt.hp) for p in self.searched}
-            self._domain = hyperopt.Domain(lambda values: values, labels)
-        return self._domain
 
 
 class _Told:

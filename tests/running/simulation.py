@@ -88,8 +88,8 @@ def session(experiment: Experiment, root: Path, said: Callable[[str], None] = la
             journal.append({"event": "question", "t": 0.0, "v": 1, "rev": 1, "question": question})
             journal.close()
             journal = Journal(paths.events)
-        conductor = Conductor(experiment, journal, CheckpointStore(paths.trials), slots=1, say=said)
-        conductor.begin({"host": "here", "processes": []})
+        conductor = Conductor(experiment, journal, CheckpointStore(paths.trials), say=said)
+        conductor.begin({"host": "here", "processes": []}, slots=1)
         execute(conductor, experiment.trainable)
         return conductor.record
     finally:
