@@ -11,21 +11,22 @@ from orchestune.experiment import Experiment
 from orchestune.report import words
 
 
-class _Here:
-    """Mixed in before a Trainable class: its files go to a temporary folder instead of ~/ray_results."""
-
-    def _setup_logdir(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="orchestune-")
-        self._logdir = self._folder.name
-
-
 def debug(experiment: Experiment, config: dict[str, Any], seed: int) -> None:
     """Trains `config` for `max_epochs` epochs and prints every report. What the code raises is not caught."""
-    trainable: type[Trainable] = type(experiment.trainable.__name__, (_Here, experiment.trainable), {"seed": seed})
-    print(f"{trainable.__name__}, seed {seed}: {words.config(config)}")
-    trial = trainable(config)
+    with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
+
+        def _setup_logdir(self: Trainable) -> None:
+            self._logdir = folder  # Ray would leave one in ~/ray_results
+
+        own = {"seed": seed, "_setup_logdir": _setup_logdir, "__module__": experiment.trainable.__module__}
+        trainable: type[Trainable] = type(experiment.trainable.__name__, (experiment.trainable,), own)
+        print(f"{trainable.__name__}, seed {seed}: {words.config(config)}")
+        _train(trainable(config), experiment.max_epochs)
+
+
+def _train(trial: Trainable, max_epochs: int) -> None:
     try:
-        for epoch in range(1, experiment.max_epochs + 1):
+        for epoch in range(1, max_epochs + 1):
             report = dict(trial.step())
             done = report.pop("done", False)
             report.pop("training_iteration", None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ import numpy as np
 
 from orchestune.errors import CheckpointDamaged, RunAborted, StorageError
 from orchestune.experiment import Experiment
+from orchestune.running import events
+from orchestune.running.failure import Failure
 from orchestune.running.finale import Finale
 from orchestune.running.journal import Event, Journal
 from orchestune.running.record import Record, Trial
@@ -29,15 +30,6 @@ from orchestune.training.legs import Leg
 SAME_ERRORS = 3  # so many trials in a row with one traceback: it is the code, not the configuration
 
 Observer = Callable[[Event, Record], None]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a leg broke off. `signature` is equal for two failures at the same place in the code."""
-
-    fault: str  # config, code, machine or storage
-    error: str
-    signature: str = ""
 
 
 class Conductor:
@@ -91,9 +83,9 @@ class Conductor:
         self._commit({"event": "session", **session})
         for trial in self.record.open:
             if trial.leg_open:
-                self._commit(_leg_end(trial, "driver_died"))
+                self._commit(events.leg_end(trial, "driver_died"))
             if trial.decision == "stop":
-                self._commit(_end(trial, str(trial.status_due), trial.why))
+                self._commit(events.end(trial, str(trial.status_due), trial.why))
             elif trial.decision != "pause":
                 self._interrupted.append(trial)
 
@@ -101,7 +93,7 @@ class Conductor:
         """Closes this session before its time; the live legs go on at the next one."""
         for trial in self.record.open:
             if trial.leg_open:
-                self._commit(_leg_end(trial, "interrupted"))
+                self._commit(events.leg_end(trial, "interrupted"))
 
     # ---- what next
 
@@ -188,9 +180,9 @@ class Conductor:
         event |= judged.to_json()
         if judged.decision is Decision.STOP:
             self._same_errors = ("", 0)
-            self._commit(event, _end(trial, str(judged.status), str(judged.why)))
+            self._commit(event, events.end(trial, str(judged.status), str(judged.why)))
         elif judged.decision is Decision.PAUSE:
-            self._commit(event, _leg_end(trial, "pause"))
+            self._commit(event, events.leg_end(trial, "pause"))
         else:
             self._commit(event)
         return judged.decision
@@ -225,15 +217,15 @@ class Conductor:
             return
         trial = self.record.trials[leg.trial]
         if failure.fault == "machine":
-            self._commit(_leg_end(trial, "worker_died", failure.error))
+            self._commit(events.leg_end(trial, "worker_died", failure.error))
             if trial.retries <= self.experiment.max_retries:
                 self._interrupted.append(trial)
                 return
             why = f"its worker died {trial.retries} times without progress"
         else:
-            self._commit(_leg_end(trial, "error", failure.error))
+            self._commit(events.leg_end(trial, "error", failure.error))
             why = failure.error.strip().splitlines()[-1]
-        self._commit(_end(trial, "failed", why, fault=failure.fault, error=failure.error))
+        self._commit(events.end(trial, "failed", why, fault=failure.fault, error=failure.error))
         if failure.fault == "code":
             signature, times = self._same_errors
             self._same_errors = (failure.signature, times + 1 if signature == failure.signature else 1)
@@ -245,7 +237,7 @@ class Conductor:
     def _close(self) -> Leg | None:
         """Nothing is live any more: the last trials' ends, the one look at the test split, the end of the run."""
         for trial in self.record.open:
-            self._commit(_end(trial, "stopped", f"{self._ending}, epoch {trial.epochs}"))
+            self._commit(events.end(trial, "stopped", f"{self._ending}, epoch {trial.epochs}"))
         winner, place = self.record.best, self._finale.place(self.record)
         if winner and place:
             if self._finale.wants_test() and hasattr(self.experiment.trainable, "test"):
@@ -300,11 +292,3 @@ class Conductor:
 def trial_seed(seed: int, number: int) -> int:
     """The seed of the `number`-th trial of an experiment with this seed."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def _leg_end(trial: Trial, why: str, error: str | None = None) -> Event:
-    return {"event": "leg_end", "trial": trial.id, "leg": trial.leg, "why": why, "error": error}
-
-
-def _end(trial: Trial, status: str, why: str, *, fault: str | None = None, error: str | None = None) -> Event:
-    return {"event": "end", "trial": trial.id, "status": status, "why": why, "fault": fault, "error": error}
