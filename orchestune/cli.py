@@ -136,10 +136,9 @@ def run_(options: argparse.Namespace) -> int:
         raise OrchestuneError("--trial goes with --debug and --run-name: it trains that run's trial in this process")
     if options.debug:
         return _debug(options, project)
-    from orchestune.running.paths import check_storage, fresh_name
+    from orchestune.running.paths import check_storage
 
-    run_name = fresh_name(options.name, options.storage) if options.run_name is None else options.run_name
-    check_storage(options.storage, run_name)  # the cheap refusals first: importing torch takes seconds
+    check_storage(options.storage, options.run_name)  # the cheap refusals first: importing torch takes seconds
     from orchestune.console import ProgressConsole
     from orchestune.overrides import apply_overrides
     from orchestune.running.runner import start
@@ -147,7 +146,7 @@ def run_(options: argparse.Namespace) -> int:
     overrides = _overrides(options)
     experiment = apply_overrides(catalog.load(options.name, project), overrides)
     outcome = start(
-        experiment, name=options.name, storage=options.storage, run_name=run_name,
+        experiment, name=options.name, storage=options.storage, run_name=options.run_name,
         console=ProgressConsole(), overrides=overrides, address=options.address,
     )  # fmt: skip
     return _ended(outcome)
@@ -279,7 +278,7 @@ def _ended(outcome: Any) -> int:
     record, root = outcome.record, _short(outcome.paths.root)
     print("\n".join(["", *words.failures(record, root), *words.summary(record, root)]))
     if outcome.interrupted:
-        print(f"interrupted; nothing is lost. Go on with: orchestune resume {root}")
+        print(f"interrupted; nothing is lost. Go on with: {words.program()} resume {root}")
     return int(outcome.exit_code)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 class OrchestuneError(Exception):
@@ -51,6 +52,16 @@ class StorageError(OrchestuneError):
 
 class RunNameError(OrchestuneError):
     """A run's name that is taken or not a plain name: choose another with --run-name."""
+
+
+class RunTaken(RunNameError):
+    """A run of that name is there: go on with it, or choose another name."""
+
+    def __init__(self, storage: Path, name: str) -> None:
+        super().__init__(
+            f"run {name!r} is taken in {storage}: choose another --run-name, "
+            f"or go on with it: orchestune resume {storage / name}"
+        )
 
 
 class RunStateError(OrchestuneError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,12 @@ def counts(record: Record) -> dict[str, int]:
     return {state: states.count(state) for state in order if state in states}
 
 
+def program() -> str:
+    """The command as this shell finds it: by its name, or else by the path it was started with."""
+    started = sys.argv[0]
+    return started if started.endswith("orchestune") and shutil.which("orchestune") is None else "orchestune"
+
+
 def summary(record: Record, root: Path) -> list[str]:
     """The last lines of a run: the answer, its score on data the search never saw, and where to look further."""
     lines = []
@@ -72,9 +80,9 @@ def summary(record: Record, root: Path) -> list[str]:
         lines.append(f"checkpoint  {root / 'best'}")
     states = ", ".join(f"{count} {state}" for state, count in counts(record).items())
     lines.append(f"trials      {states or 'none'}; {record.epochs} epochs in {duration(record.elapsed)}")
-    lines.append(f"look        orchestune show {root}")
+    lines.append(f"look        {program()} show {root}")
     if winner:
-        lines.append(f"            orchestune best {root} --json")
+        lines.append(f"            {program()} best {root} --json")
     return lines
 
 
@@ -86,8 +94,8 @@ def failures(record: Record, root: Path, most: int = 3) -> list[str]:
         lines += [
             f"trial {trial.id} failed at epoch {trial.epochs + 1}: {trial.why}",
             f"  config  {config(trial.config)}",
-            f"  log     orchestune show {root} --trial {trial.id}",
-            f"  again   orchestune run {name} --debug --storage {root.parent} --run-name {root.name} "
+            f"  log     {program()} show {root} --trial {trial.id}",
+            f"  again   {program()} run {name} --debug --storage {root.parent} --run-name {root.name} "
             f"--trial {trial.id}",
         ]
     return lines

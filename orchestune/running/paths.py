@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestune.durable import NO_ROOM, sync
-from orchestune.errors import RunNameError, StorageError
+from orchestune.errors import RunNameError, RunTaken, StorageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 ROOM = 1 << 20  # bytes that must be free before a run starts: its journal and log need that much at the least
@@ -57,25 +57,26 @@ class RunPaths:
             paths.root.mkdir()
             sync(storage)
         except FileExistsError as taken:  # since it was checked, another run took it
-            raise _taken(storage, name) from taken
+            raise RunTaken(storage, name) from taken
         except OSError as problem:
             raise storage_error(storage, problem) from problem
         return paths
 
+    @classmethod
+    def create_fresh(cls, storage: Path, experiment: str) -> RunPaths:
+        """The same with a name of its own: `digits_mlp-20261124-093000`, a number behind it where that is taken."""
+        name = f"{experiment[:50]}-{datetime.now():%Y%m%d-%H%M%S}"
+        n = 1
+        while True:
+            try:
+                return cls.create(storage, name if n == 1 else f"{name}-{n}")
+            except RunTaken:
+                n += 1
 
-def fresh_name(experiment: str, storage: Path) -> str:
-    """`digits_mlp-20261124-093000`, with a number behind it where that is taken."""
-    name = f"{experiment[:50]}-{datetime.now():%Y%m%d-%H%M%S}"
-    taken, n = name, 1
-    while (storage / taken).exists():
-        n += 1
-        taken = f"{name}-{n}"
-    return taken
 
-
-def check_storage(storage: Path, name: str) -> None:
+def check_storage(storage: Path, name: str | None) -> None:
     """What can be refused before anything is imported or started. Raises RunNameError, StorageError."""
-    if not _NAME.fullmatch(name):
+    if name is not None and not _NAME.fullmatch(name):
         raise RunNameError(
             f"run name {name!r} is not a plain name: use letters, digits, '.', '_' and '-', at most 80, "
             "the first a letter or a digit; the folder goes to --storage"
@@ -84,15 +85,8 @@ def check_storage(storage: Path, name: str) -> None:
     if not above.is_dir():
         raise StorageError(f"storage {storage}: {above} is a file")
     check_room(above)
-    if (storage / name).exists():
-        raise _taken(storage, name)
-
-
-def _taken(storage: Path, name: str) -> RunNameError:
-    return RunNameError(
-        f"run {name!r} is taken in {storage}: choose another --run-name, "
-        f"or go on with it: orchestune resume {storage / name}"
-    )
+    if name is not None and (storage / name).exists():
+        raise RunTaken(storage, name)
 
 
 def check_room(folder: Path) -> None:

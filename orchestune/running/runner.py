@@ -66,16 +66,18 @@ def start(
     *,
     name: str,
     storage: Path,
-    run_name: str,
+    run_name: str | None,
     console: Console,
     overrides: Mapping[str, str] | None = None,
     address: str | None = None,
 ) -> Outcome:
-    """A new run of the experiment called `name`, in STORAGE/RUN_NAME. `overrides`: what was asked otherwise, as text.
+    """A new run of the experiment called `name`, in STORAGE/RUN_NAME (None: a name from the time).
+
+    `overrides` is what was asked otherwise, as text.
 
     Raises OrchestuneError: before any trial starts for all that can be known by then, leaving no folder behind.
     """
-    paths = RunPaths.create(storage, run_name)
+    paths = RunPaths.create_fresh(storage, name) if run_name is None else RunPaths.create(storage, run_name)
     question = {"name": name, "overrides": dict(overrides or {}), **experiment.to_json()}
     with _journal(paths) as journal:  # the question first: a run killed while Ray starts is a run to resume
         journal.append({"event": "question", "t": round(time.time(), 3), "v": VERSION, "rev": 1, "question": question})
