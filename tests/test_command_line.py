@@ -119,6 +119,25 @@ def test_a_storage_that_cannot_be_written(project: Path, read_only_disk: Path, r
     assert "is not writable" in refused("run", "toy", "--storage", str(read_only_disk))
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no Ray cluster listens at '127.0.0.1:1'"),
+        ("ray://127.0.0.1:10001", "write HOST:PORT"),
+        ("auto", "write HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_is_not_there(
+    address: str, said: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # other tests' Ray would be taken as it is
+    assert main(["run", "toy", "--storage", str(tmp_path / "s"), "--run-name", "mine", "--address", address]) == 2
+    assert said in capfd.readouterr().err
+    assert not (tmp_path / "s" / "mine").exists()
+
+
 # ---- experiments
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ def ray_session(address: str | None) -> Iterator[RaySession]:
     if ray.is_initialized():
         yield RaySession(ray.cluster_resources(), [])
         return
+    if address is not None:
+        _knock(address)
     with settings(RAY_SETTINGS):
         try:
             if address is None:
@@ -100,6 +103,17 @@ def end_leftovers(processes: Sequence[tuple[int, float]]) -> None:
             continue
     for process in psutil.wait_procs(left, timeout=3)[1]:
         process.kill()
+
+
+def _knock(address: str) -> None:
+    """Raises ClusterError where nobody listens; Ray itself would try for more than a minute, and then die."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isdigit()) or "/" in host:
+        raise ClusterError(f"address {address!r}: write HOST:PORT, as `ray start --head` prints it")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as problem:
+        raise ClusterError(f"no Ray cluster listens at {address!r}: {problem}. Is it up?") from problem
 
 
 def _words(address: str | None, problem: Exception) -> str:
