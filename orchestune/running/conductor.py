@@ -119,6 +119,8 @@ class Conductor:
             checkpoint = self._store.newest(trial.id, self._say)
             if checkpoint is None or self._catch_up(trial, checkpoint):
                 return self._begun(trial, checkpoint, trial.until)
+            if self._ending:  # what its checkpoint had to tell has met a limit
+                return None
         work = self._scheduler.next()
         if isinstance(work, Continue):
             trial = self.record.trials[work.trial]
