@@ -191,14 +191,16 @@ def run_of_200(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add("session", host="here", processes=[])
     for n in range(200):
         trial = f"{n:04d}"
-        add("leg", trial=trial, leg=1, config={"x": n, "deep": {"y": [1, 2]}}, until=5, **{"from": None})
+        add("leg", trial=trial, leg=1, config={"x": n, "deep": {"y": [1, 2]}}, until=5, seed=7, **{"from": None})
         for epoch in range(1, 6):
             score = None if (n, epoch) == (7, 3) else (n + 1) / epoch
             decision = {"decision": "continue"}
             if score is None or epoch == 5:
                 status = "diverged" if score is None else "finished"
                 decision = {"decision": "stop", "status": status, "why": f"{status}, epoch {epoch}"}
-            add("report", trial=trial, leg=1, epoch=epoch, score=score, metrics={}, seconds=0.1, **decision)
+            told = {"lr": 0.1, "examples_per_second": 300.0, "train_s": 2.0, "data_s": 0.5, "checkpoint_s": 0.25}
+            add("report", trial=trial, leg=1, epoch=epoch, score=score, metrics={}, seconds=0.1, telemetry=told,
+                **decision)  # fmt: skip
             if score is None:
                 break
         fault = "code" if n == 9 else None
@@ -216,7 +218,8 @@ def test_show_as_json(run_of_200: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (shown["metric"], shown["mode"], shown["best"], len(shown["trials"])) == ("score", "min", "0000", 200)
     assert shown["trials"][0] == {
         "id": "0000", "config": {"x": 0, "deep": {"y": [1, 2]}}, "status": "finished",
-        "why": "finished, epoch 5", "epochs": 5, "score": 0.2,
+        "why": "finished, epoch 5", "epochs": 5, "score": 0.2, "seed": 7,
+        "seconds": {"train_s": 10.0, "data_s": 2.5, "checkpoint_s": 1.25},
     }  # fmt: skip
     assert [shown["trials"][n]["status"] for n in (7, 9)] == ["diverged", "failed"]
     assert shown["test"] == {"test_score": 0.25}
@@ -233,7 +236,10 @@ def test_show_as_a_table(run_of_200: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_show_one_trial(run_of_200: Path, capsys: pytest.CaptureFixture[str], refused: Refusal) -> None:
     assert main(["show", str(run_of_200), "--trial", "0009"]) == 0
-    assert "ValueError: no" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "ValueError: no" in shown
+    assert "  time  training 10.00 s, of it waiting for data 2.50 s, checkpoints 1.25 s; 300 examples per second" in shown
+    assert "  seed  7" in shown
     assert main(["show", str(run_of_200), "--trial", "0007", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["scores"] == {"1": 8.0, "2": 4.0, "3": None}
     assert "no trial named '9'" in refused("show", str(run_of_200), "--trial", "9")
@@ -297,7 +303,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_commands_that_read_are_fast_and_import_little(words: list[str], run_of_200: Path) -> None:
     words = [*words, str(run_of_200)] if words != ["list"] else words
     heavy = (
-        "import sys, orchestune.cli as c; c.main(sys.argv[1:]); print(sorted({'ray','torch','numpy'} & {*sys.modules}))"
+        "import sys, orchestune.cli as c; c.main(sys.argv[1:]); "
+        "print(sorted({'ray', 'torch', 'numpy', 'tensorboard'} & {*sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", heavy, *words], cwd=HOUSE, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record, Trial
 
 
@@ -54,10 +55,12 @@ def counts(record: Record) -> dict[str, int]:
     return {state: states.count(state) for state in order if state in states}
 
 
-def program() -> str:
-    """The command as this shell finds it: by its name, or else by the path it was started with."""
+def program(name: str = "orchestune") -> str:
+    """A command as this shell finds it: by its name, or else where the one lies that was started by its path."""
     started = sys.argv[0]
-    return started if started.endswith("orchestune") and shutil.which("orchestune") is None else "orchestune"
+    if started.endswith("orchestune") and shutil.which(name) is None:
+        return started.removesuffix("orchestune") + name
+    return name
 
 
 def summary(record: Record, root: Path) -> list[str]:
@@ -83,6 +86,8 @@ def summary(record: Record, root: Path) -> list[str]:
     lines.append(f"look        {program()} show {root}")
     if winner:
         lines.append(f"            {program()} best {root} --json")
+    if RunPaths(root).tensorboard.exists():
+        lines.append(f"            {program('tensorboard')} --logdir {root}")
     return lines
 
 
@@ -121,6 +126,8 @@ def trial_json(trial: Trial) -> dict[str, Any]:
         "why": trial.why,
         "epochs": trial.epochs,
         "score": trial.best[1] if trial.best else None,
+        "seed": trial.seed,
+        "seconds": {name: round(value, 3) for name, value in trial.spent.items()},
     }
 
 
@@ -133,7 +140,19 @@ def trial_lines(record: Record, trial: Trial) -> list[str]:
     """One trial: its configuration, its curve, why it ended, and the error if there was one."""
     lines = [f"trial {trial.id}: {trial.state}" + (f" ({trial.why})" if trial.why else ""), f"  {config(trial.config)}"]
     lines += [f"  epoch {epoch:>4}  {record.metric} {number(value)}" for epoch, value in sorted(trial.scores.items())]
+    lines += time_lines(trial)
     return lines + ([trial.error] if trial.error else [])
+
+
+def time_lines(trial: Trial) -> list[str]:
+    """Where a trial's seconds went, over all its epochs, and what its chance was drawn from."""
+    parts = {"train_s": "training", "data_s": "of it waiting for data", "evaluate_s": "evaluation",
+             "checkpoint_s": "checkpoints"}  # fmt: skip
+    told = [f"{word} {trial.spent[part]:.2f} s" for part, word in parts.items() if part in trial.spent]
+    lines = ["  time  " + ", ".join(told)] if told else []
+    if trial.examples:
+        lines[0] += f"; {trial.examples / trial.spent['train_s']:,.0f} examples per second"
+    return lines + ([f"  seed  {trial.seed}"] if trial.seed is not None else [])
 
 
 def dumps(value: Any) -> str:

@@ -46,6 +46,14 @@ class RunPaths:
     def log(self) -> Path:
         return self.root / "ray.log"
 
+    @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
+
+    def curves(self, trial: str) -> Path:
+        """The trial's one file in TensorBoard, whose name for such files it must contain."""
+        return self.tensorboard / trial / f"events.out.tfevents.{trial}"
+
     @classmethod
     def create(cls, storage: Path, name: str) -> RunPaths:
         """Makes the folder STORAGE/NAME, which must be new. Raises RunNameError, StorageError."""

@@ -18,6 +18,7 @@ import pytest
 from orchestune.running.journal import read_events
 from orchestune.running.record import Record
 from tests.conftest import PROJECT, Plan
+from tests.report.event_files import Curves
 
 pytestmark = pytest.mark.ray
 COMMAND = [sys.executable, "-m", "orchestune.cli"]
@@ -113,6 +114,8 @@ def test_a_killed_driver_loses_nothing(tmp_path: Path, plan: Plan, unbroken: Rec
     code, output = again.end()
     assert code == 0, output
     assert essence(record(root)) == essence(unbroken)
+    shown = {trial.id: dict(Curves(root, trial.id).points("score")) for trial in record(root).trials.values()}
+    assert shown == {trial.id: pytest.approx(trial.scores) for trial in record(root).trials.values()}
     epochs = trained(witness)
     assert len(epochs) - len(set(epochs)) <= 1
     third = subprocess.run([*COMMAND, "resume", str(root)], cwd=PROJECT, capture_output=True, text=True, check=False)
