@@ -46,6 +46,14 @@ class ExperimentError(OrchestuneError):
         super().__init__(f"{name} cannot run:{lines}")
 
 
+class DataError(OrchestuneError):
+    """Files to learn from that are absent or not what they should be: put the right ones where the message says."""
+
+
+class ResourcesError(OrchestuneError):
+    """A function of an experiment that does not say what a trial occupies: mend it, or make its `resources` fixed."""
+
+
 class StorageError(OrchestuneError):
     """A folder that cannot hold a run, or ran out of space: make room or choose another with --storage."""
 

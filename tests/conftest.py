@@ -20,6 +20,15 @@ sys.path.insert(0, str(PROJECT))  # its models are what the tests train
 _PLAN = Path(tempfile.mkdtemp(prefix="orchestune-plan-")) / "plan.json"
 os.environ["TOY_PLAN"] = str(_PLAN)  # before any Ray starts: its workers inherit it
 
+# MNIST's files, where they are at hand; what is prepared from them must not fill the user's own cache.
+_FILES = Path(__file__).parents[2] / "shared" / "data"
+if _FILES.is_dir():
+    os.environ.setdefault("ORCHESTUNE_DATA", str(_FILES))
+_CACHE = tempfile.TemporaryDirectory(prefix="orchestune-cache-")
+os.environ["ORCHESTUNE_CACHE"] = _CACHE.name
+MNIST = Path(os.environ.get("ORCHESTUNE_DATA", "none"), "mnist")
+NEEDS_MNIST = pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST's files are not in ORCHESTUNE_DATA/mnist")
+
 Plan = Callable[..., Path]
 
 
@@ -59,7 +68,7 @@ def read_only_disk(small_disk: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """Two CPUs and two logical GPUs, started once. Runs in this process use it as it is."""
+    """Two CPUs, two logical GPUs, 2 GiB and one slot, started once. Runs in this process use it as it is."""
     import ray
 
     from orchestune.running.ray_session import RAY_SETTINGS, settings
@@ -70,6 +79,8 @@ def ray_cluster() -> Iterator[None]:
             address="local",
             num_cpus=2,
             num_gpus=2,
+            _memory=2 * 2**30,
+            resources={"slot": 1},
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",

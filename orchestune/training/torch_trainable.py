@@ -9,20 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
-from orchestune.training import randomness
-from orchestune.training.data import Data, Split, batches, epoch_order, size
+from orchestune.errors import UnknownName
+from orchestune.training import optimizers, randomness, schedules
+from orchestune.training.data import Data, Split, batch_count, batches, shuffled
+from orchestune.training.named import Named
 from orchestune.training.params import parse_params
+from orchestune.training.precision import PRECISIONS, Precision
+from orchestune.training.schedules import Schedule
+from orchestune.training.stopwatch import Stopwatch
 from orchestune.training.worker import Worker
 
 STATE = "state.pt"
+LOOKS = 64  # updates from one look for a non-finite loss on a GPU to the next: a look waits for what was queued
 
 
 class TorchTrainable(Worker):
@@ -38,29 +45,54 @@ class TorchTrainable(Worker):
         """What may be set. A subclass's own `Params` derives from this one and adds fields with defaults."""
 
         lr: float = 1e-3  # step size per update
-        batch_size: int = 128  # examples per update
-        weight_decay: float = 0.0  # share of a weight lost per update, times lr (decoupled, as in AdamW)
+        batch_size: int = 128  # examples at a time; a DataLoader has its own
+        weight_decay: float = 0.0  # share of a weight lost per update (times lr), or what the optimizer makes of it
+        optimizer: Named = "adamw"  # its name, or {"name": "sgd", "momentum": 0.9}: one of torch's
+        schedule: Named = "constant"  # of lr: its name, or {"name": "cosine", "warmup": 1}, lengths in epochs
+        clip_norm: float | None = None  # largest norm of an update's whole gradient; None: as it is
+        accumulate: int = 1  # batches whose gradients are averaged for one update
+        precision: str = "fp32"  # fp32, bf16 or fp16: mixed precision by torch.autocast
+        compile: bool = False  # compile the model with torch.compile: some ten seconds a trial, then faster
 
         def __post_init__(self) -> None:
-            if self.batch_size < 1:
-                raise ValueError(f"parameter 'batch_size' is {self.batch_size!r}: 1 or more is needed")
-            for name, value in (("lr", self.lr), ("weight_decay", self.weight_decay)):
-                if not 0 <= value < math.inf:
-                    raise ValueError(f"parameter {name!r} is {value!r}: 0 or more, and finite, is needed")
+            for name in ("batch_size", "accumulate"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"parameter {name!r} is {getattr(self, name)!r}: 1 or more is needed")
+            for name in ("lr", "weight_decay"):
+                if not 0 <= getattr(self, name) < math.inf:
+                    raise ValueError(f"parameter {name!r} is {getattr(self, name)!r}: 0 or more, and finite, is needed")
+            if self.clip_norm is not None and not self.clip_norm > 0:
+                raise ValueError(f"parameter 'clip_norm' is {self.clip_norm!r}: above 0, or None, is needed")
+            if self.precision not in PRECISIONS:
+                raise UnknownName("precision", self.precision, PRECISIONS)
+            optimizers.check(self.optimizer)
+            schedules.check(self.schedule)
 
     metrics: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")  # what each epoch reports
     seed: int = 0  # of the weights, the data's order and whatever else is drawn
+    max_epochs: int | None = None  # of this trial at the most, as its run says; None where there is no run
+    deterministic: ClassVar[bool] = True  # slower kernels where a GPU's faster ones add up in any order
+    compile_options: ClassVar[dict[str, Any]] = {}  # for torch.compile, such as {"mode": "reduce-overhead"}
     evaluation_batch_size: ClassVar[int] = 1024  # examples at once where no gradient is kept
 
     params: Any  # the subclass's own Params
     data: Data
     model: nn.Module
     optimizer: Optimizer
-    schedule: LRScheduler | None
+    schedule: Schedule
+    precision: Precision
+    telemetry: dict[str, float]  # of the newest epoch: lr, examples_per_second, and seconds as data_s, train_s, ...
     device: torch.device
     epoch: int  # completed ones
 
     # ---- what a subclass writes
+
+    @classmethod
+    def prepare(cls) -> None:
+        """What must be there before any trial starts, such as files to download; called once, on the user's machine.
+
+        Raises DataError with what is missing and where it belongs.
+        """
 
     def make_data(self) -> Data:
         """The three splits. Called for every trial: keep what is slow to load in a cached function."""
@@ -79,34 +111,57 @@ class TorchTrainable(Worker):
         return {}
 
     def make_optimizer(self) -> Optimizer:
-        parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
-        fused = self.device.type in ("cpu", "cuda") and all(p.is_floating_point() for p in parameters)
-        return torch.optim.AdamW(parameters, lr=self.params.lr, weight_decay=self.params.weight_decay, fused=fused)
+        """The one that `optimizer` names; override it for groups of weights with settings of their own."""
+        p = self.params
+        return optimizers.make_optimizer(p.optimizer, self._weights(), lr=p.lr, weight_decay=p.weight_decay)
 
-    def make_schedule(self, optimizer: Optimizer) -> LRScheduler | None:
-        """How the step size changes from epoch to epoch. ReduceLROnPlateau is given val_loss."""
-        return None
+    def make_schedule(self, optimizer: Optimizer) -> Schedule | LRScheduler | None:
+        """The one that `schedule` names. One of torch's own is moved once an epoch; ReduceLROnPlateau by val_loss."""
+        updates = math.ceil(batch_count(self.data.train, self.params.batch_size) / self.params.accumulate)
+        return schedules.make_schedule(self.params.schedule, optimizer, updates=updates, max_epochs=self.max_epochs)
 
     def train_epoch(self) -> dict[str, float]:
         """Trains one epoch and returns its metrics; override it for any other loop.
 
-        train_loss is the mean over the epoch's examples, each taken just before its own update.
+        train_loss is the mean over the epoch's examples, each taken just before its own update. A loss that is not
+        finite ends the epoch there.
         """
-        total = torch.zeros((), device=self.device)
-        for *inputs, target in self.train_batches():
-            self.optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(self.model(*inputs), target)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            total += loss.detach() * len(target)  # on the device: asking for the value would wait for it
-        return {"train_loss": float(total) / size(self.data.train)}
+        total, seen = torch.zeros((), device=self.device), 0
+        source = self.train_batches()
+        updates = 0
+        while group := list(islice(source, self.params.accumulate)):
+            count = sum(len(batch[-1]) for batch in group)
+            for *inputs, target in group:
+                with self.precision.autocast():
+                    loss = self.loss(self.model(*inputs), target)
+                self.backward(loss if len(group) == 1 else loss * (len(target) / count))
+                total.add_(loss.detach(), alpha=len(target))  # on the device: asking for the value would wait for it
+            self.update()
+            updates, seen = updates + 1, seen + count
+            if (self.device.type == "cpu" or updates % LOOKS == 0) and not math.isfinite(total.item()):
+                break
+        return {"train_loss": total.item() / seen}
 
     # ---- what it can use
 
     def train_batches(self) -> Iterator[tuple[Tensor, ...]]:
         """This epoch's training batches on the trial's device, in an order drawn from (seed, epoch)."""
-        order = epoch_order(size(self.data.train), self.seed, self.epoch)
-        return self._on_device(batches(self.data.train, self.params.batch_size, order))
+        source = shuffled(self.data.train, self.params.batch_size, self.seed, self.epoch)
+        for batch in self._watch.each("data_s", self._on_device(source)):
+            self._seen += len(batch[-1])
+            yield batch
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradients of `loss` (shape ()) to those of this update."""
+        self.precision.backward(loss)
+
+    def update(self) -> None:
+        """One update of the weights by the gradients so far, cut to `clip_norm`; then they are zero again."""
+        clip = self.params.clip_norm
+        self.precision.step(self.optimizer, () if clip is None else self._weights(), clip)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.after_update()
+        self._updates += 1
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Loss and `measure` of all a split's outputs together; moves no random stream of the training."""
@@ -115,9 +170,10 @@ class TorchTrainable(Worker):
         # no_grad, not inference_mode: a model may keep what it made here (a table of positions) to train on
         with torch.no_grad(), randomness.preserved(self.device):
             for *inputs, target in self._on_device(batches(split, self.evaluation_batch_size)):
-                outputs.append(self.model(*inputs))
+                with self.precision.autocast():
+                    outputs.append(self.model(*inputs))
                 targets.append(target)
-            output, target = torch.cat(outputs), torch.cat(targets)
+            output, target = torch.cat(outputs).float(), torch.cat(targets)
             found: dict[str, Any] = {"loss": self.loss(output, target), **self.measure(output, target)}
         return {name: float(value) for name, value in found.items()}
 
@@ -147,20 +203,25 @@ class TorchTrainable(Worker):
         ValueError where what was measured is not what `metrics` declares.
         """
         self.model.train()
-        report = {name: float(value) for name, value in self.train_epoch().items()}
+        self._watch, self._seen, self._updates = Stopwatch(), 0, 0
+        lr = self.optimizer.param_groups[0]["lr"]
+        with self._watch.part("train_s"):
+            report = {name: float(value) for name, value in self.train_epoch().items()}
+        self._check_updates()
         finite = all(map(math.isfinite, report.values()))
         if finite and self.data.validation is not None:
-            report |= {f"val_{name}": value for name, value in self.evaluate(self.data.validation).items()}
+            with self._watch.part("evaluate_s"):
+                report |= {f"val_{name}": value for name, value in self.evaluate(self.data.validation).items()}
             finite = math.isfinite(report.get("val_loss", 0.0))
         if finite:
             self._check(report)
         else:
             report = dict.fromkeys(self.metrics, math.nan)  # its accuracy would pass for a score
-        if isinstance(self.schedule, ReduceLROnPlateau):
-            self.schedule.step(report["val_loss"])
-        elif self.schedule is not None:
-            self.schedule.step()
+        self.schedule.after_epoch(report)
         self.epoch += 1
+        self.telemetry = {"lr": lr, **self._watch.seconds}
+        if self._seen:
+            self.telemetry["examples_per_second"] = self._seen / self._watch.seconds["train_s"]
         return {**report, "training_iteration": self.epoch}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -177,7 +238,8 @@ class TorchTrainable(Worker):
             "epoch": self.epoch,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "precision": self.precision.state_dict(),
             "random": randomness.capture(self.device),
         }
         torch.save(state, directory / STATE)
@@ -186,8 +248,8 @@ class TorchTrainable(Worker):
         state = torch.load(directory / STATE, map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.schedule is not None:
-            self.schedule.load_state_dict(state["schedule"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.precision.load_state_dict(state["precision"])
         self.epoch = state["epoch"]
         randomness.restore(state["random"], self.device)
 
@@ -196,17 +258,35 @@ class TorchTrainable(Worker):
     def _build(self, config: dict[str, Any]) -> None:
         self.params = parse_params(self.Params, config)
         self.epoch = 0
-        self.device = self.occupy()
+        self.device = self.occupy(deterministic=self.deterministic)
+        self._watch, self._seen, self._updates, self.telemetry = Stopwatch(), 0, 0, {}
         randomness.seed_all(self.seed)
         self.data = self.make_data()
         randomness.seed_all(self.seed)  # again: data that was cached drew nothing this time
         self.model = self.make_model().to(self.device)
+        if self.params.compile:
+            self.model.compile(**self.compile_options)
+        self.precision = Precision(self.params.precision, self.device)
         self.optimizer = self.make_optimizer()
-        self.schedule = self.make_schedule(self.optimizer)
+        made = self.make_schedule(self.optimizer)
+        self.schedule = made if isinstance(made, Schedule) else Schedule(made)
+
+    def _weights(self) -> list[Tensor]:
+        return [weight for weight in self.model.parameters() if weight.requires_grad]
 
     def _on_device(self, source: Iterator[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
         for batch in source:
             yield tuple(tensor.to(self.device) for tensor in batch)
+
+    def _check_updates(self) -> None:
+        """A loop of its own may leave `update` out; what only `update` heeds must not be set then, and be ignored."""
+        heeded = ("clip_norm", "accumulate", "precision") + (("schedule",) if self.schedule.per == "step" else ())
+        ignored = [name for name in heeded if getattr(self.params, name) != getattr(TorchTrainable.Params, name)]
+        if ignored and not self._updates:
+            raise ValueError(
+                f"{type(self).__name__}.train_epoch never called self.update(): "
+                f"{', '.join(ignored)} had no effect. Call self.backward(loss) and self.update() in its loop."
+            )
 
     def _check(self, report: dict[str, float]) -> None:
         if set(report) != set(self.metrics):

@@ -21,14 +21,13 @@ import trainables
 from orchestune.errors import UnknownName
 from orchestune.training import TorchTrainable, describe_params, parse_params
 from orchestune.training.randomness import capture
+from tests.conftest import NEEDS_MNIST
 from tests.training.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
-OTHER = {
-    "lr": 0.007,
-    "batch_size": 20,
-    "weight_decay": 0.1,
-}  # not the defaults, and legal for every trainable
+# Not the defaults, and legal for every trainable.
+OTHER = {"lr": 0.007, "batch_size": 20, "weight_decay": 0.1, "schedule": {"name": "cosine", "epochs": 4}}
+SMALL: dict[str, dict[str, Any]] = {"MnistMLP": {"images": 500}}  # enough to see what is to be seen
 
 
 def found() -> list[type[TorchTrainable]]:
@@ -41,8 +40,22 @@ def found() -> list[type[TorchTrainable]]:
     ]
 
 
-EACH = pytest.mark.parametrize("trainable", [*found(), Tiny], ids=lambda t: t.__name__)
+def params(trainable: Each) -> list[Any]:
+    marks = [NEEDS_MNIST] if trainable.__name__.startswith("Mnist") else []
+    return [pytest.param(trainable, marks=marks, id=trainable.__name__)]
+
+
 Each = type[TorchTrainable]
+EACH = pytest.mark.parametrize("trainable", [p for t in [*found(), Tiny] for p in params(t)])
+
+
+def first(trainable: Each) -> dict[str, Any]:
+    """The defaults, but for what makes it small."""
+    return dict(SMALL.get(trainable.__name__, {}))
+
+
+def other(trainable: Each) -> dict[str, Any]:
+    return {**OTHER, **first(trainable)}
 
 
 def seeded(trainable: Each, seed: int) -> Each:
@@ -58,7 +71,8 @@ def state(trained: TorchTrainable) -> dict[str, Any]:
     parts = {
         "model": trained.model.state_dict(),
         "optimizer": trained.optimizer.state_dict(),
-        "schedule": trained.schedule and trained.schedule.state_dict(),
+        "schedule": trained.schedule.state_dict(),
+        "precision": trained.precision.state_dict(),
         "random": capture(trained.device),
         "epoch": trained.epoch,
     }
@@ -91,7 +105,7 @@ def test_equal_sees_one_bit() -> None:
 
 @EACH
 def test_reports_what_it_declares(trainable: Each) -> None:
-    for epoch, report in enumerate(curve(trainable({}), 2), start=1):
+    for epoch, report in enumerate(curve(trainable(first(trainable)), 2), start=1):
         assert report.pop("training_iteration") == epoch
         assert set(report) == set(trainable.metrics)
         assert all(type(value) is float and math.isfinite(value) for value in report.values())
@@ -99,25 +113,25 @@ def test_reports_what_it_declares(trainable: Each) -> None:
 
 @EACH
 def test_same_seed_same_curve(trainable: Each) -> None:
-    first = curve(trainable({}), 3)
+    expected = curve(trainable(first(trainable)), 3)
     disturb()
-    assert curve(trainable({}), 3) == first
-    assert curve(seeded(trainable, 1)({}), 3) != first
+    assert curve(trainable(first(trainable)), 3) == expected
+    assert curve(seeded(trainable, 1)(first(trainable)), 3) != expected
 
 
 @EACH
 def test_saved_and_loaded_it_goes_on_as_if_nothing_had_been(trainable: Each, tmp_path: Path) -> None:
-    straight = trainable(OTHER)
+    straight = trainable(other(trainable))
     curve(straight, 2)
     straight.save_checkpoint(str(tmp_path))
     saved = state(straight)
     expected = curve(straight, 3)
     end = state(straight)
 
-    resumed = trainable({})  # an actor that trained another configuration before
+    resumed = trainable(first(trainable))  # an actor that trained another configuration before
     curve(resumed, 1)
     disturb()
-    assert resumed.reset_config(dict(OTHER))
+    assert resumed.reset_config(dict(other(trainable)))
     resumed.load_checkpoint(str(tmp_path))
     assert equal(state(resumed), saved)
     assert curve(resumed, 3) == expected
@@ -142,14 +156,14 @@ Path(end, "reports.json").write_text(json.dumps(reports))
 
 @EACH
 def test_it_goes_on_in_another_process(trainable: Each, tmp_path: Path) -> None:
-    straight = trainable(OTHER)
+    straight = trainable(other(trainable))
     curve(straight, 2)
     straight.save_checkpoint(str(tmp_path))
     expected = curve(straight, 3)
     end = state(straight)
 
     program = [sys.executable, "-c", IN_ANOTHER_PROCESS]
-    what = [trainable.__module__, trainable.__name__, json.dumps(OTHER), str(tmp_path)]
+    what = [trainable.__module__, trainable.__name__, json.dumps(other(trainable)), str(tmp_path)]
     subprocess.run([*program, *what, str(torch.get_num_threads())], cwd=ROOT, check=True)
     assert json.loads((tmp_path / "end" / "reports.json").read_text()) == expected
     assert equal(torch.load(tmp_path / "end" / "state.pt", weights_only=True), end)
@@ -157,13 +171,13 @@ def test_it_goes_on_in_another_process(trainable: Each, tmp_path: Path) -> None:
 
 @EACH
 def test_reset_equals_fresh(trainable: Each) -> None:
-    fresh = trainable(OTHER)
+    fresh = trainable(other(trainable))
     start = state(fresh)
     expected = curve(fresh, 3)
 
-    reused = trainable({})
+    reused = trainable(first(trainable))
     curve(reused, 2)
-    assert reused.reset_config(dict(OTHER))
+    assert reused.reset_config(dict(other(trainable)))
     assert equal(state(reused), start)
     assert curve(reused, 3) == expected
     assert equal(state(reused), state(fresh))
@@ -171,15 +185,15 @@ def test_reset_equals_fresh(trainable: Each) -> None:
 
 @EACH
 def test_testing_changes_nothing(trainable: Each) -> None:
-    expected = curve(trainable({}), 4)
-    looked_at = trainable({})
+    expected = curve(trainable(first(trainable)), 4)
+    looked_at = trainable(first(trainable))
     reports = curve(looked_at, 2)
     before = state(looked_at)
-    first = looked_at.test()
-    assert all(name.startswith("test_") and math.isfinite(value) for name, value in first.items())
-    assert {f"val_{name.removeprefix('test_')}" for name in first} <= set(trainable.metrics)
+    scores = looked_at.test()
+    assert all(name.startswith("test_") and math.isfinite(value) for name, value in scores.items())
+    assert {f"val_{name.removeprefix('test_')}" for name in scores} <= set(trainable.metrics)
     assert equal(state(looked_at), before)
-    assert looked_at.test() == first
+    assert looked_at.test() == scores
     assert reports + curve(looked_at, 2) == expected
 
 
@@ -197,7 +211,7 @@ def test_every_parameter_has_a_default_and_a_meaning(trainable: Each) -> None:
 
 @EACH
 def test_past_a_non_finite_loss_nothing_is_a_score(trainable: Each) -> None:
-    broken = trainable({})
+    broken = trainable(first(trainable))
     with torch.no_grad():
         next(broken.model.parameters()).fill_(math.nan)
     for epoch, report in enumerate(curve(broken, 2), start=1):

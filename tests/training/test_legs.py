@@ -14,7 +14,6 @@ import pytest
 import torch
 from ray.tune import Trainable
 
-from orchestune import Resources
 from orchestune.errors import CheckpointDamaged
 from orchestune.training.checkpoint import MANIFEST, CheckpointStore, Fenced, Place
 from orchestune.training.legs import REPORT, Leg, plain, with_legs
@@ -58,7 +57,7 @@ def later(leg: Leg, start: Place, **changes: Any) -> Leg:
 
 
 def begun(leg: Leg, curve: list[Any]) -> Any:
-    return with_legs(Curve, Resources())({"curve": curve, **leg.to_config()})
+    return with_legs(Curve)({"curve": curve, **leg.to_config()})
 
 
 def reports(actor: Any, epochs: int) -> list[dict[str, Any]]:
@@ -143,7 +142,7 @@ def test_done_is_reported_and_checkpointed(leg: Leg) -> None:
             return {"score": 0.5, "done": self.at == 2}
 
     leg = dataclasses.replace(leg, checkpoint_every=10)
-    actor = with_legs(Done, Resources())({"curve": [], **leg.to_config()})
+    actor = with_legs(Done)({"curve": [], **leg.to_config()})
     first, second = reports(actor, 2)
     assert "done" not in first
     assert second["done"] is True
@@ -157,7 +156,7 @@ def test_the_seed_is_there_before_setup(leg: Leg) -> None:
             assert set(config) == {"curve"}, "of legs a trainable sees nothing"
             super().setup(config)
 
-    with_legs(Seeded, Resources())({"curve": [], **leg.to_config()})
+    with_legs(Seeded)({"curve": [], **leg.to_config()})
 
 
 def test_a_fenced_leg_is_stopped_at_its_next_checkpoint(leg: Leg) -> None:

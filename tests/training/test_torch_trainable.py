@@ -249,8 +249,8 @@ def test_a_plateau_is_judged_by_the_validation_loss() -> None:
 
     plateau = Plateau({})
     report = plateau.step()
-    assert isinstance(plateau.schedule, ReduceLROnPlateau)
-    assert plateau.schedule.best == report["val_loss"]
+    assert isinstance(plateau.schedule.scheduler, ReduceLROnPlateau)
+    assert plateau.schedule.scheduler.best == report["val_loss"]
 
 
 @pytest.mark.parametrize(("cpus", "threads"), [(3, 3), (0.5, 1), (2.9, 2)])
@@ -323,8 +323,8 @@ def test_train_is_rays_own() -> None:
         ((torch.zeros(0, 2), torch.zeros(0)), ValueError, r"Data\.train is empty"),
         ((torch.zeros(3),), TypeError, "inputs first and the target last"),
         (([1, 2], [3, 4]), TypeError, "a tuple of tensors"),
-        ([1, 2], TypeError, r"a torch Dataset with a length, not a list"),
-        (Stream(), TypeError, r"a torch Dataset with a length, not a Stream"),
+        ([1, 2], TypeError, r"a torch Dataset with a length or a DataLoader, not a list"),
+        (Stream(), TypeError, r"a torch Dataset with a length or a DataLoader, not a Stream"),
     ],
 )
 def test_data_is_refused(split: Any, error: type[Exception], words: str) -> None:
