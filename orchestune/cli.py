@@ -9,24 +9,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from orchestune import catalog
+from orchestune.arguments import SETTINGS, parse
 from orchestune.errors import OrchestuneError, RunStateError, UnknownName
 
 # `list`, `show`, `best` and `version` must stay fast: what imports Ray or torch is imported in the commands that train.
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise OrchestuneError(f"{message}. See {self.prog} --help.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        options = _parsed(words)
+        options = parse(words, COMMANDS)
         return int(options.command(options))
     except OrchestuneError as wrong:
         print(f"orchestune: {wrong}", file=sys.stderr)
@@ -37,83 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `orchestune show RUN | head`
         sys.stderr.close()
         return 0
-
-
-def _parsed(words: list[str]) -> argparse.Namespace:
-    parser, commands = _parser()
-    if words and not words[0].startswith("-") and words[0] not in commands.choices:
-        raise UnknownName("command", words[0], commands.choices)
-    options, unknown = parser.parse_known_args(words)
-    if unknown:
-        used = commands.choices[options.name_of_command]
-        raise UnknownName("option", unknown[0].partition("=")[0], used._option_string_actions)
-    return options
-
-
-def _parser() -> tuple[argparse.ArgumentParser, Any]:
-    parser = _Parser(
-        prog="orchestune", description="Hyperparameter tuning of PyTorch models on Ray Tune.", allow_abbrev=False
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="name_of_command")
-
-    def command(name: str, does: Any, summary: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        made.set_defaults(command=does)
-        return made
-
-    command("list", list_, "the experiments in this folder, and what each one asks")
-
-    run = command("run", run_, "ask an experiment's question")
-    run.add_argument("name", metavar="NAME", help="an experiment, as `orchestune list` names it")
-    run.add_argument(
-        "--storage", type=Path, default=Path("runs"), metavar="DIR", help="where runs live (default: runs)"
-    )
-    run.add_argument("--run-name", metavar="RUN", help="the run's folder in DIR (default: NAME and the time)")
-    run.add_argument("--address", help="a Ray cluster that is up (default: a local one, for this run alone)")
-    run.add_argument("--debug", action="store_true", help="train one configuration in this process, without Ray")
-    run.add_argument("--trial", metavar="ID", help="with --debug and --run-name: that run's trial")
-    settings = run.add_argument_group("settings of the experiment")
-    for name, meaning in _SETTINGS.items():
-        settings.add_argument("--" + name.replace("_", "-"), metavar=meaning[0], help=meaning[1])
-    settings.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=DOMAIN",
-        help="a parameter's domain, as lr='loguniform(1e-4, 1e-1)'",
-    )
-
-    resume = command("resume", resume_, "go on with a run that was interrupted or killed")
-    resume.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
-    resume.add_argument("--address", help="a Ray cluster that is up (default: a local one)")
-
-    show = command("show", show_, "what became of a run's trials")
-    show.add_argument("run", type=Path, metavar="RUN")
-    show.add_argument("--trial", metavar="ID", help="this trial alone, with its curve and its error")
-    show.add_argument("--json", action="store_true", help="one JSON object")
-
-    best = command("best", best_, "a run's best configuration, its scores and its checkpoint")
-    best.add_argument("run", type=Path, metavar="RUN")
-    best.add_argument("--json", action="store_true", help="one JSON object")
-
-    command("version", version_, "the versions of orchestune and of what it stands on")
-    return parser, commands
-
-
-_SETTINGS = {  # what `overrides.SETTINGS` reads; spelled out here because that module imports Ray
-    "searcher": ("NAME", "grid, random, hyperopt, or one with its settings: 'hyperopt(gamma=0.3)'"),
-    "scheduler": ("NAME", "fifo, asha, or one with its settings: 'asha(grace_period=2)'"),
-    "num_samples": ("N", "how many trials ('none': as many as the searcher has)"),
-    "max_epochs": ("N", "how long a trial trains at the most"),
-    "time_budget_s": ("SECONDS", "end the run after so long, over all its sessions"),
-    "stop_at_score": ("SCORE", "end the run as soon as a trial reaches this"),
-    "max_concurrent_trials": ("N", "how many trials at a time"),
-    "cpus_per_trial": ("N", "CPU cores of one trial"),
-    "gpus_per_trial": ("N", "GPUs of one trial"),
-    "seed": ("N", "what the searcher's questions and the trials' seeds are drawn from"),
-    "checkpoint_every": ("N", "epochs from one checkpoint to the next"),
-    "max_retries": ("N", "how often a trial whose worker died is tried again"),
-}
 
 
 # ---- the commands
@@ -135,19 +54,22 @@ def run_(options: argparse.Namespace) -> int:
     if options.trial is not None and not (options.debug and options.run_name):
         raise OrchestuneError("--trial goes with --debug and --run-name: it trains that run's trial in this process")
     if options.debug:
+        _use_data(options.data)
         return _debug(options, project)
     from orchestune.running.paths import check_storage
 
+    _use_data(options.data)
     check_storage(options.storage, options.run_name)  # the cheap refusals first: importing torch takes seconds
     from orchestune.console import ProgressConsole
     from orchestune.overrides import apply_overrides
+    from orchestune.report.tensorboard import TensorBoardLog
     from orchestune.running.runner import start
 
     overrides = _overrides(options)
     experiment = apply_overrides(catalog.load(options.name, project), overrides)
     outcome = start(
         experiment, name=options.name, storage=options.storage, run_name=options.run_name,
-        console=ProgressConsole(), overrides=overrides, address=options.address,
+        listeners=(ProgressConsole(), TensorBoardLog()), overrides=overrides, address=options.address,
     )  # fmt: skip
     return _ended(outcome)
 
@@ -157,6 +79,7 @@ def resume_(options: argparse.Namespace) -> int:
     from orchestune.running.runner import check_resumable
 
     check_resumable(record, options.run)
+    _use_data(options.data or record.question.get("data"))
     project, question = Path.cwd(), record.question
     if question["name"] not in catalog.names(project):
         raise RunStateError(
@@ -165,12 +88,14 @@ def resume_(options: argparse.Namespace) -> int:
         )
     from orchestune.console import ProgressConsole
     from orchestune.overrides import apply_overrides
+    from orchestune.report.tensorboard import TensorBoardLog
     from orchestune.running.paths import RunPaths
     from orchestune.running.runner import resume
 
     experiment = apply_overrides(catalog.load(question["name"], project), question["overrides"])
     paths = RunPaths(options.run.absolute())
-    return _ended(resume(experiment, paths, console=ProgressConsole(), address=options.address))
+    listeners = (ProgressConsole(), TensorBoardLog())
+    return _ended(resume(experiment, paths, listeners=listeners, address=options.address))
 
 
 def show_(options: argparse.Namespace) -> int:
@@ -231,13 +156,20 @@ def version_(options: argparse.Namespace) -> int:
 
 def _overrides(options: argparse.Namespace) -> dict[str, str]:
     """The settings that were given, as text."""
-    given = {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) is not None}
+    given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
     for text in options.set:
         name, equals, domain = text.partition("=")
         if not equals or not name:
             raise OrchestuneError(f"--set {text!r}: write NAME=DOMAIN, as in --set lr='loguniform(1e-4, 1e-1)'")
         given[f"set {name}"] = domain
     return given
+
+
+def _use_data(folder: Path | str | None) -> None:
+    if folder is not None:
+        from orchestune.training.files import use_data_folder
+
+        use_data_folder(Path(folder))
 
 
 def _record(run: Path) -> Any:
@@ -286,6 +218,8 @@ def _short(path: Path) -> Path:
     """Relative to this folder where it lies below it: what is shorter to copy."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
+
+COMMANDS = {"list": list_, "run": run_, "resume": resume_, "show": show_, "best": best_, "version": version_}
 
 if __name__ == "__main__":
     sys.exit(main())

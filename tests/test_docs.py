@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -42,6 +43,25 @@ def test_the_guides_first_experiment(tmp_path: Path) -> None:
     assert int(done.stdout) > 6
 
 
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_the_readmes_script_and_its_search(tmp_path: Path) -> None:
+    """Both files as they stand there; the search's own test of 20 trials takes half a minute."""
+    for block in blocks((HOUSE / "README.md").read_text(), "python"):
+        path = tmp_path / block.splitlines()[0].removeprefix("# ")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(block)
+    script = run(tmp_path, "train.py")
+    assert float(script.stdout.split()[-1]) > 0.9, script.stderr
+    search = run(tmp_path, "-m", "orchestune.cli", "run", "digits", "--run-name", "first", "--num-samples", "6")
+    assert search.returncode == 0, search.stderr
+    best = json.loads(run(tmp_path, "-m", "orchestune.cli", "best", "runs/first", "--json").stdout)
+    assert best["score"] > 0.93
+    code = (tmp_path / "experiments" / "digits.py").read_text()
+    lines = [line for line in code.splitlines() if line and not line.startswith(("#", '"""'))]
+    assert len(lines) < 30, "about twenty lines beside the imports"
+
+
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # as in a new shell
     return subprocess.run(
@@ -57,9 +77,10 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_commands_in_the_readme_exist() -> None:
-    from orchestune.cli import _parser
+    from orchestune.arguments import parser_of
+    from orchestune.cli import COMMANDS
 
-    _, commands = _parser()
+    _, commands = parser_of(COMMANDS)
     text = "\n".join(blocks((HOUSE / "README.md").read_text(), "sh"))
     named = re.findall(r"^orchestune (\w+)", text, re.MULTILINE)
     assert set(named) == {"list", "run", "resume", "show", "best"} <= set(commands.choices)

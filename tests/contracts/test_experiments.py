@@ -9,10 +9,12 @@ import pytest
 from orchestune import Experiment, Fifo, catalog
 from orchestune.overrides import apply_overrides
 from orchestune.running.runner import start
+from tests.conftest import NEEDS_MNIST
 from tests.end_to_end.test_on_ray import Listener
 
 HOUSE = Path(__file__).parents[2]
-NAMES = catalog.names(HOUSE)
+NAMES = [pytest.param(name, marks=[NEEDS_MNIST] if name.startswith("mnist") else []) for name in catalog.names(HOUSE)]
+SMALL = {"mnist_mlp": {"set images": "500"}}  # enough to see that it runs
 
 
 @pytest.fixture(params=NAMES)
@@ -37,10 +39,10 @@ def test_its_first_questions_are_its_trainables_parameters(name: str) -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_two_trials_of_one_epoch(name: str, tmp_path: Path) -> None:
-    small = {"num_samples": "2", "max_epochs": "1", "scheduler": "fifo"}
+    small = {"num_samples": "2", "max_epochs": "1", "scheduler": "fifo", **SMALL.get(name, {})}
     experiment = apply_overrides(catalog.load(name, HOUSE), small)
     assert experiment.scheduler == Fifo()
-    outcome = start(experiment, name=name, storage=tmp_path, run_name="run", console=Listener())
+    outcome = start(experiment, name=name, storage=tmp_path, run_name="run", listeners=[Listener()])
     assert outcome.exit_code == 0
     assert [trial.status for trial in outcome.record.trials.values()] == ["finished", "finished"]
     assert outcome.record.run_end

@@ -1,0 +1,97 @@
+"""The words of the command line: which commands there are, and which options each one takes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orchestune.errors import OrchestuneError, UnknownName
+
+DATA_HELP = "a folder with the data's files (default: ORCHESTUNE_DATA, else they are downloaded once)"
+SETTINGS = {  # what `overrides.SETTINGS` reads; spelled out here because that module imports Ray
+    "searcher": ("NAME", "grid, random, hyperopt, or one with its settings: 'hyperopt(gamma=0.3)'"),
+    "scheduler": ("NAME", "fifo, asha, or one with its settings: 'asha(grace_period=2)'"),
+    "num_samples": ("N", "how many trials ('none': as many as the searcher has)"),
+    "max_epochs": ("N", "how long a trial trains at the most"),
+    "time_budget_s": ("SECONDS", "end the run after so long, over all its sessions"),
+    "stop_at_score": ("SCORE", "end the run as soon as a trial reaches this"),
+    "max_concurrent_trials": ("N", "how many trials at a time"),
+    "cpus_per_trial": ("N", "CPU cores of one trial"),
+    "gpus_per_trial": ("N", "GPUs of one trial"),
+    "memory_per_trial": ("BYTES", "memory that one trial is placed by, as 2GB or 512MiB"),
+    "seed": ("N", "what the searcher's questions and the trials' seeds are drawn from"),
+    "checkpoint_every": ("N", "epochs from one checkpoint to the next"),
+    "max_retries": ("N", "how often a trial whose worker died is tried again"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise OrchestuneError(f"{message}. See {self.prog} --help.")
+
+
+def parse(words: list[str], does: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.Namespace:
+    """The options, `command` being what `does` the command of that name. Raises OrchestuneError, UnknownName."""
+    parser, commands = parser_of(does)
+    if words and not words[0].startswith("-") and words[0] not in commands.choices:
+        raise UnknownName("command", words[0], commands.choices)
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        used = commands.choices[options.name_of_command]
+        raise UnknownName("option", unknown[0].partition("=")[0], used._option_string_actions)
+    return options
+
+
+def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
+    """The parser, and those of the commands."""
+    parser = _Parser(
+        prog="orchestune", description="Hyperparameter tuning of PyTorch models on Ray Tune.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="name_of_command")
+
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        made.set_defaults(command=does[name])
+        return made
+
+    command("list", "the experiments in this folder, and what each one asks")
+
+    run = command("run", "ask an experiment's question")
+    run.add_argument("name", metavar="NAME", help="an experiment, as `orchestune list` names it")
+    run.add_argument(
+        "--storage", type=Path, default=Path("runs"), metavar="DIR", help="where runs live (default: runs)"
+    )
+    run.add_argument("--run-name", metavar="RUN", help="the run's folder in DIR (default: NAME and the time)")
+    run.add_argument("--address", help="a Ray cluster that is up (default: a local one, for this run alone)")
+    run.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
+    run.add_argument("--debug", action="store_true", help="train one configuration in this process, without Ray")
+    run.add_argument("--trial", metavar="ID", help="with --debug and --run-name: that run's trial")
+    settings = run.add_argument_group("settings of the experiment")
+    for name, meaning in SETTINGS.items():
+        settings.add_argument("--" + name.replace("_", "-"), metavar=meaning[0], help=meaning[1])
+    settings.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=DOMAIN",
+        help="a parameter's domain, as lr='loguniform(1e-4, 1e-1)'",
+    )
+
+    resume = command("resume", "go on with a run that was interrupted or killed")
+    resume.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    resume.add_argument("--address", help="a Ray cluster that is up (default: a local one)")
+    resume.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
+
+    show = command("show", "what became of a run's trials")
+    show.add_argument("run", type=Path, metavar="RUN")
+    show.add_argument("--trial", metavar="ID", help="this trial alone, with its curve and its error")
+    show.add_argument("--json", action="store_true", help="one JSON object")
+
+    best = command("best", "a run's best configuration, its scores and its checkpoint")
+    best.add_argument("run", type=Path, metavar="RUN")
+    best.add_argument("--json", action="store_true", help="one JSON object")
+
+    command("version", "the versions of orchestune and of what it stands on")
+    return parser, commands
