@@ -66,7 +66,7 @@ class Cost:
 
 
 class Ends:
-    """Notes when trials end: a console of our runner."""
+    """Notes when trials end: a listener of our runner."""
 
     def __init__(self) -> None:
         self.began, self.times = time.monotonic(), list[float]()
@@ -109,7 +109,7 @@ def ours(trials: int, storage: Path) -> Cost:
         num_samples=trials, max_epochs=1, max_concurrent_trials=SLOTS,
     )  # fmt: skip
     ends = Ends()
-    outcome = start(experiment, name="noop", storage=storage, run_name="ours", console=ends)
+    outcome = start(experiment, name="noop", storage=storage, run_name="ours", listeners=[ends])
     assert outcome.record.epochs == trials
     return ends.cost(trials)
 
