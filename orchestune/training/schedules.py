@@ -84,7 +84,7 @@ def make_schedule(schedule: named.Named, optimizer: Optimizer, *, updates: int, 
     warm = round(warmup * moves)
     for key in own.keys() & set(kind.lengths):
         several = isinstance(own[key], list | tuple)
-        own[key] = [_moves(epochs, moves) for epochs in own[key]] if several else _moves(own[key], moves)
+        own[key] = [_moves(length, moves) for length in own[key]] if several else _moves(own[key], moves)
     if kind.decay and "gamma" in own:
         own["gamma"] = own["gamma"] ** (1 / moves)
     last = None
@@ -95,21 +95,20 @@ def make_schedule(schedule: named.Named, optimizer: Optimizer, *, updates: int, 
     if name == "one_cycle":
         last = own["total_steps"] - 1  # it counts the updates, not the moves between them
         own["max_lr"] = [group["lr"] for group in optimizer.param_groups]
-    return Schedule(named.build("schedule", name, kind.make, optimizer, **own), per=per, warmup=warm, last=last)
+    scheduler = named.build("schedule", name, kind.make, optimizer, **own)
+    if warm:  # the first update is made at 1 / (warm + 1) of the rate, so that none is made at 0
+        climb = lr_scheduler.LinearLR(optimizer, start_factor=1 / (warm + 1), total_iters=warm)
+        scheduler = lr_scheduler.SequentialLR(optimizer, [climb, scheduler], milestones=[warm])
+    return Schedule(scheduler, per=per, last=None if last is None else warm + last)
 
 
 class Schedule:
     """Moves the learning rates of an optimizer: `after_update`, then `after_epoch`."""
 
-    def __init__(
-        self, scheduler: LRScheduler | None, *, per: str = "epoch", warmup: int = 0, last: int | None = None
-    ) -> None:
-        """`warmup` moves lead linearly to where `scheduler` starts, which is moved `last` times at the most."""
+    def __init__(self, scheduler: LRScheduler | None, *, per: str = "epoch", last: int | None = None) -> None:
+        """`scheduler` is moved `last` times at the most, and then rests."""
         self.scheduler, self.per = scheduler, per
-        self._warmup, self._last = warmup, last
-        self._moved = 0
-        self._targets = [group["lr"] for group in scheduler.optimizer.param_groups] if scheduler else []
-        self._warm()
+        self._moved, self._last = 0, last
 
     def after_update(self) -> None:
         """The optimizer has made an update."""
@@ -137,16 +136,8 @@ class Schedule:
 
     def _move(self) -> None:
         self._moved += 1
-        if self._moved <= self._warmup:
-            self._warm()
-        elif self.scheduler and (self._last is None or self._moved - self._warmup <= self._last):
+        if self.scheduler and (self._last is None or self._moved <= self._last):
             self.scheduler.step()
-
-    def _warm(self) -> None:
-        """The first update is made at 1 / (warmup + 1) of the target, so that none is made at 0."""
-        if self.scheduler and self._moved <= self._warmup and self._warmup:
-            for group, target in zip(self.scheduler.optimizer.param_groups, self._targets, strict=True):
-                group["lr"] = target * (self._moved + 1) / (self._warmup + 1)
 
 
 def _moves(epochs: float, moves: int) -> int:
