@@ -13,12 +13,14 @@ from orchestune.report import words
 
 def debug(experiment: Experiment, config: dict[str, Any], seed: int) -> None:
     """Trains `config` for `max_epochs` epochs and prints every report. What the code raises is not caught."""
+    experiment.prepare()
     with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
 
         def _setup_logdir(self: Trainable) -> None:
             self._logdir = folder  # Ray would leave one in ~/ray_results
 
-        own = {"seed": seed, "_setup_logdir": _setup_logdir, "__module__": experiment.trainable.__module__}
+        told = {"seed": seed, "max_epochs": experiment.max_epochs}
+        own = {**told, "_setup_logdir": _setup_logdir, "__module__": experiment.trainable.__module__}
         trainable: type[Trainable] = type(experiment.trainable.__name__, (experiment.trainable,), own)
         print(f"{trainable.__name__}, seed {seed}: {words.config(config)}")
         _train(trainable(config), experiment.max_epochs)

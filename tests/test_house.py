@@ -35,10 +35,22 @@ ROOMS = {
     "running": GROUND | {"space", "searchers", "schedulers", "training", "experiment"},
     "report": GROUND | READING,
     "catalog": GROUND | {"experiment"},
-    "overrides": GROUND | {"space", "searchers", "schedulers", "experiment"},
+    "overrides": GROUND | {"space", "searchers", "schedulers", "training", "experiment"},
     "console": GROUND | READING | {"experiment", "report"},
     "debugging": GROUND | {"experiment", "report"},
-    "cli": GROUND | {"catalog", "overrides", "console", "debugging", "running", "report", "experiment"},
+    "arguments": GROUND,
+    "cli": GROUND
+    | {
+        "arguments",
+        "catalog",
+        "overrides",
+        "console",
+        "debugging",
+        "running",
+        "report",
+        "experiment",
+        "training.files",
+    },
     "__init__": {"experiment", "schedulers", "searchers", "space", "training"},
 }
 

@@ -6,7 +6,6 @@ Between the searcher, the scheduler and the journal on one side and Ray on the o
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,22 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from orchestune.errors import CheckpointDamaged, RunAborted, StorageError
+from orchestune.errors import CheckpointDamaged, DataError, RunAborted, StorageError
 from orchestune.experiment import Experiment
 from orchestune.running import events
+from orchestune.running.admission import Admission, Refused
+from orchestune.running.agenda import Agenda, Due
 from orchestune.running.failure import Failure
 from orchestune.running.finale import Finale
 from orchestune.running.journal import Event, Journal
+from orchestune.running.memory import Memory
 from orchestune.running.record import Record, Trial
+from orchestune.running.room import Room
 from orchestune.running.verdict import score_of, verdict
-from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Start
+from orchestune.schedulers.base import WAIT, Decision
 from orchestune.searchers.base import FINISHED
 from orchestune.training.checkpoint import CheckpointStore, Manifest
+from orchestune.training.files import data_folder
 from orchestune.training.legs import Leg
+from orchestune.training.resources import Resources
 
+REFUSALS = 100  # so many trials may be refused before Tune has its turn again, and sees whether Ctrl-C was pressed
 SAME_ERRORS = 3  # so many trials in a row with one traceback: it is the code, not the configuration
 
 Observer = Callable[[Event, Record], None]
+At = tuple[str, int, int] | None  # the checkpoint that a leg starts from: trial, leg, epoch
 
 
 class Conductor:
@@ -46,18 +53,19 @@ class Conductor:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.experiment = experiment
-        self.slots = 0  # how many legs may be live at a time; known once Ray is there
-        self.record = Record()
         self._journal, self._store = journal, store
         self._observe, self._say, self._clock = observe, say, clock
-        self._searcher, self._scheduler = experiment.build_searcher(), experiment.build_scheduler()
+        self._memory = Memory(experiment)
         self._finale = Finale(store, self.folder / "best", experiment.max_retries, say)
-        self._live: dict[tuple[str, int], Leg] = {}
-        self._interrupted: list[Trial] = []  # whose leg was lost: they go on before anything else
-        self._exhausted = False  # the searcher has no more questions
-        self._ending: str | None = None  # why the run hands out no more legs
+        self._agenda = Agenda(self._memory.searcher, self._memory.scheduler)
+        self._admission = Admission(experiment, Room([]))  # the room is known once Ray is there
+        self._limit: str | None = None  # what else has ended the run
         self._same_errors = ("", 0)  # the last code error's signature, and how often it came in a row
-        self._replay(journal.events)
+        self._memory.replay(journal.events)
+
+    @property
+    def record(self) -> Record:
+        return self._memory.record
 
     @property
     def folder(self) -> Path:
@@ -65,21 +73,29 @@ class Conductor:
         return self._journal.path.parent
 
     @property
+    def _ending(self) -> str | None:
+        """Why the run hands out no more legs."""
+        return "stop_at_score" if self._memory.reached else self._limit
+
+    @property
     def over(self) -> bool:
         return self.record.run_end is not None
 
-    # ---- the past
+    @property
+    def _room(self) -> Room:
+        return self._admission.room
 
-    def _replay(self, events: list[Event]) -> None:
-        """Takes the journal in as if it happened again; its word is final."""
-        for event in events:
-            if event["event"] == "report":
-                self._scheduler.decide(self._as_report(event))
-            self._take(event)
+    # ---- a session
 
-    def begin(self, session: dict[str, Any], slots: int) -> None:
-        """Opens this session, of at most `slots` legs at a time, and writes the ends that a dead driver could not."""
-        self.slots = slots
+    def begin(self, session: dict[str, Any], room: Room) -> None:
+        """Opens this session in the `room` there is, and writes the ends that a dead driver could not.
+
+        Raises ClusterError where a trial has trained on a larger cluster than this.
+        """
+        self._admission = Admission(self.experiment, room)
+        for trial in self.record.open:
+            if trial.epochs:
+                self._admission.needs_again(trial)
         self._commit({"event": "session", **session})
         for trial in self.record.open:
             if trial.leg_open:
@@ -87,7 +103,7 @@ class Conductor:
             if trial.decision == "stop":
                 self._commit(events.end(trial, str(trial.status_due), trial.why))
             elif trial.decision != "pause":
-                self._interrupted.append(trial)
+                self._agenda.lost(trial)
 
     def interrupt(self) -> None:
         """Closes this session before its time; the live legs go on at the next one."""
@@ -101,61 +117,68 @@ class Conductor:
         """A leg to train, None while there is nothing to do but wait, FINISHED at the end of the run."""
         if self.over:
             return FINISHED
-        budget = self.experiment.time_budget_s
-        if budget is not None and self.record.elapsed_at(self._clock()) >= budget:
-            self._ending = self._ending or "time_budget"
-        if len(self._live) >= self.slots:
-            return None
-        leg = None if self._ending else self._next_of_trials()
-        if leg is None and self._ending and not self._live:
+        leg = self._next_of_trials()
+        if leg is None and self._ending and self._room.is_empty:
             leg = self._close()
         if leg is not None:
-            self._live[leg.trial, leg.leg] = leg
+            self._room.enter(leg)
         return FINISHED if self.over else leg
 
     def _next_of_trials(self) -> Leg | None:
-        while self._interrupted:
-            trial = self._interrupted.pop(0)
-            checkpoint = self._store.newest(trial.id, self._say)
-            if checkpoint is None or self._catch_up(trial, checkpoint):
-                return self._begun(trial, checkpoint, trial.until)
-            if self._ending:  # what its checkpoint had to tell has met a limit
+        for _ in range(REFUSALS):
+            budget = self.experiment.time_budget_s
+            if budget is not None and self.record.elapsed_at(self._clock()) >= budget:
+                self._limit = self._limit or "time_budget"
+            if self._ending or not self._admission.is_open:
                 return None
-        work = self._scheduler.next()
-        if isinstance(work, Continue):
-            trial = self.record.trials[work.trial]
-            source = self._store.newest(work.source or trial.id, self._say)
-            return self._begun(trial, source, work.until, work.config)
-        if isinstance(work, Start) and not self._exhausted:
-            number = len(self.record.trials)
-            config = self._searcher.ask(number) if work.config is None else work.config
-            if isinstance(config, dict):
-                return self._begun(Trial(f"{number:04d}", config, self.record.maximize), None, work.until)
-            self._exhausted = config == FINISHED
-        if not self._live:
-            if work is WAIT:
-                raise RuntimeError(f"{self.experiment.scheduler} waits although nothing is live")
-            if work is DONE or self._exhausted:
-                self._ending = self._ending or "done"
+            due = self._agenda.due(self.record)
+            if not isinstance(due, Due):
+                if self._room.is_empty:
+                    if due is WAIT:
+                        raise RuntimeError(f"{self.experiment.scheduler} waits although nothing is live")
+                    self._limit = "done"
+                return None
+            try:
+                needs = self._admission.needs(due)
+            except Refused as refused:
+                self._agenda.settled(due)
+                self._refuse(due, refused.failure)
+                continue
+            if not self._room.fits(needs):
+                return None  # it stays due
+            self._agenda.settled(due)
+            if leg := self._begun(due, needs):
+                return leg
         return None
 
-    def _begun(self, trial: Trial, source: Manifest | None, until: int, config: dict[str, Any] | None = None) -> Leg:
-        """The trial's next leg, its older ones fenced off."""
-        place = source.place if source else None
-        start = (place.trial, place.leg, place.epoch) if place else None
+    def _refuse(self, due: Due, failure: Failure) -> None:
+        """A trial whose leg cannot begin has failed; one that is new is born for it, since its question was asked."""
+        trial = due.trial
+        birth = events.leg(trial, 1, due.config, None, due.until, self._seed(trial))
+        self._fail(trial, failure, *([] if trial.id in self.record.trials else [birth]))
+
+    def _begun(self, due: Due, needs: Resources) -> Leg | None:
+        """The trial's next leg, its older ones fenced off; None where its checkpoint says that it is over."""
+        trial = due.trial
+        source = self._store.newest(due.source, self._say) if due.source else None
+        if source and due.lost and not self._catch_up(trial, source):
+            return None
+        start = (source.place.trial, source.place.leg, source.place.epoch) if source else None
         number = trial.leg + 1
         self._store.fence(trial.id, number)
-        self._commit({"event": "leg", "trial": trial.id, "leg": number, "config": config or trial.config,
-                      "from": start, "until": until})  # fmt: skip
-        return self._leg(trial, number, start, until)
+        self._commit(events.leg(trial, number, due.config, start, due.until, self._seed(trial)))
+        return self._leg(trial, number, start, due.until, needs)
 
-    def _leg(self, trial: Trial, number: int, start: tuple[str, int, int] | None, until: int, **purpose: str) -> Leg:
-        e = self.experiment
+    def _leg(self, trial: Trial, number: int, start: At, until: int, needs: Resources, **purpose: str) -> Leg:
+        e, folder = self.experiment, data_folder()
         return Leg(
             trial=trial.id, leg=number, start=start, until=until, store=str(self._store.root),
-            seed=trial_seed(e.seed, trial.number), metric=e.metric, mode=e.mode,
-            checkpoint_every=e.checkpoint_every, **purpose,
+            seed=self._seed(trial), metric=e.metric, mode=e.mode, max_epochs=e.max_epochs,
+            data=str(folder) if folder else None, checkpoint_every=e.checkpoint_every, resources=needs, **purpose,
         )  # fmt: skip
+
+    def _seed(self, trial: Trial) -> int:
+        return trial_seed(self.experiment.seed, trial.number)
 
     def config_of(self, leg: Leg) -> dict[str, Any]:
         return self.record.trials[leg.trial].config
@@ -175,8 +198,9 @@ class Conductor:
     def _judge(self, trial: Trial, leg: int, report: dict[str, Any]) -> Decision:
         epoch, score = report["epoch"], score_of(self.experiment, trial.id, report)
         event = {"event": "report", "trial": trial.id, "leg": leg, "epoch": epoch, "score": score,
-                 "metrics": report["metrics"], "seconds": report["seconds"]}  # fmt: skip
-        decision = self._scheduler.decide(self._as_report(event))
+                 "metrics": report["metrics"], "seconds": report["seconds"],
+                 **({"telemetry": report["telemetry"]} if "telemetry" in report else {})}  # fmt: skip
+        decision = self._memory.decide(event)
         done = bool(report.get("done"))
         judged = verdict(self.experiment, epoch, score, decision, done=done, ending=self._ending)
         event |= judged.to_json()
@@ -207,11 +231,13 @@ class Conductor:
 
     def released(self, leg: Leg) -> None:
         """Ray has let go of the leg's actor."""
-        self._live.pop((leg.trial, leg.leg), None)
+        self._room.leave(leg)
 
     def failed(self, leg: Leg, failure: Failure) -> None:
-        """The leg broke off. Raises StorageError, and RunAborted where the same code fails again and again."""
+        """The leg broke off. Raises StorageError, DataError, and RunAborted where the same code fails repeatedly."""
         self.released(leg)
+        if failure.fault == "data":  # every trial there would meet the same
+            raise DataError(failure.error)
         if failure.fault == "storage":
             raise StorageError(f"{failure.error}. Make room, then resume.")
         if leg.purpose == "test":
@@ -221,13 +247,18 @@ class Conductor:
         if failure.fault == "machine":
             self._commit(events.leg_end(trial, "worker_died", failure.error))
             if trial.retries <= self.experiment.max_retries:
-                self._interrupted.append(trial)
+                self._agenda.lost(trial)
                 return
-            why = f"its worker died {trial.retries} times without progress"
+            died = f"its worker died {trial.retries} times without progress"
+            self._commit(events.end(trial, "failed", died, fault="machine", error=failure.error))
         else:
             self._commit(events.leg_end(trial, "error", failure.error))
-            why = failure.error.strip().splitlines()[-1]
-        self._commit(events.end(trial, "failed", why, fault=failure.fault, error=failure.error))
+            self._fail(trial, failure)
+
+    def _fail(self, trial: Trial, failure: Failure, *before: Event) -> None:
+        """Ends the trial by its configuration's or the code's fault. Raises RunAborted where it is always the same."""
+        error = failure.error if failure.error != failure.why else None
+        self._commit(*before, events.end(trial, "failed", failure.why, fault=failure.fault, error=error))
         if failure.fault == "code":
             signature, times = self._same_errors
             self._same_errors = (failure.signature, times + 1 if signature == failure.signature else 1)
@@ -244,7 +275,8 @@ class Conductor:
         if winner and place:
             if self._finale.wants_test() and hasattr(self.experiment.trainable, "test"):
                 start = (place.trial, place.leg, place.epoch)
-                return self._leg(winner, winner.leg, start, place.epoch, purpose="test")
+                needs = self._admission.needs_again(winner)
+                return self._leg(winner, winner.leg, start, place.epoch, needs, purpose="test")
             self._finale.put_aside(place, winner.config)
         self._commit({"event": "run_end", "why": self._ending, **self._finale.to_json()})
         return None
@@ -257,38 +289,8 @@ class Conductor:
         stamped = [{"event": event["event"], "t": now, **event} for event in events]
         self._journal.append(*stamped)
         for event in stamped:
-            self._take(event)
+            self._memory.take(event)
             self._observe(event, self.record)
-
-    def _take(self, event: Event) -> None:
-        """Tells all who keep a memory. The scheduler has decided on a report before."""
-        self.record.apply(event)
-        kind = event["event"]
-        if kind not in ("leg", "report", "end"):
-            return
-        trial = self.record.trials[event["trial"]]
-        if kind == "leg":
-            if event["leg"] == 1:
-                self._searcher.born(trial.number, trial.config)
-            start = event["from"][2] if event["from"] else 0
-            self._scheduler.started(trial.id, start, event["until"], event["config"])
-            return
-        ended = kind == "end"
-        self._searcher.tell(trial.number, self._lesson(trial), ended)
-        if ended:
-            self._scheduler.ended(trial.id, event["status"])
-        elif event["score"] is not None and self.experiment.reached(event["score"]):
-            self._ending = "stop_at_score"
-
-    def _lesson(self, trial: Trial) -> dict[int, float]:
-        """What the searcher is to learn: nothing good of a configuration that made its trial fail."""
-        if trial.fault in ("config", "code"):
-            return {}
-        return {epoch: self.experiment.sign * score for epoch, score in trial.scores.items()}
-
-    def _as_report(self, event: Event) -> Report:
-        score = math.nan if event["score"] is None else self.experiment.sign * event["score"]
-        return Report(event["trial"], event["epoch"], score)
 
 
 def trial_seed(seed: int, number: int) -> int:

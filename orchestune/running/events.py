@@ -1,9 +1,19 @@
-"""The forms of the events that end something; `docs/decisions/0001` says what each event carries."""
+"""The forms of the events that begin or end a leg; `docs/decisions/0001` says what each event carries."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from orchestune.running.journal import Event
 from orchestune.running.record import Trial
+
+
+def leg(
+    trial: Trial, number: int, config: dict[str, Any], start: tuple[str, int, int] | None, until: int, seed: int
+) -> Event:
+    """A birth, where it is the first."""
+    return {"event": "leg", "trial": trial.id, "leg": number, "config": config, "from": start, "until": until,
+            "seed": seed}  # fmt: skip
 
 
 def leg_end(trial: Trial, why: str, error: str | None = None) -> Event:

@@ -24,6 +24,8 @@ TUNE_SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is the run's business
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_RESULT_BUFFER_LENGTH": "1",  # a decision for every report
+    # Tune would ask for one actor after another; how many legs there may be is known better to who hands them out.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
@@ -31,7 +33,8 @@ RAY_SETTINGS = {
     # Ray's memory monitor aborts the whole run; the kernel's killer costs one worker, whose leg is issued again.
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default, without its warning
+    # A trial that asks for no GPU sees none: Ray's own default would show it every GPU of the machine.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 
 
@@ -55,9 +58,10 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "con
 
 @dataclass(frozen=True)
 class RaySession:
-    """What there is to train on; `processes` are Ray's own here, as (pid, time of birth), if this run started them."""
+    """What there is to train on, machine by machine; `processes` are Ray's own here, as (pid, time of birth), if this
+    run started them."""
 
-    available: dict[str, float]
+    machines: list[dict[str, float]]
     processes: list[tuple[int, float]]
 
 
@@ -69,7 +73,7 @@ def ray_session(address: str | None) -> Iterator[RaySession]:
     process has started before is used as it is and left running.
     """
     if ray.is_initialized():
-        yield RaySession(ray.cluster_resources(), [])
+        yield RaySession(_machines(), [])
         return
     if address is not None:
         _knock(address)
@@ -85,9 +89,14 @@ def ray_session(address: str | None) -> Iterator[RaySession]:
         except Exception as problem:
             raise ClusterError(_words(address, problem)) from problem
         try:
-            yield RaySession(ray.cluster_resources(), processes)
+            yield RaySession(_machines(), processes)
         finally:
             ray.shutdown()
+
+
+def _machines() -> list[dict[str, float]]:
+    """What each machine of the cluster has, under Ray's names."""
+    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
 
 
 def end_leftovers(processes: Sequence[tuple[int, float]]) -> None:

@@ -31,6 +31,9 @@ class Trial:
     fault: str | None = None
     error: str | None = None
     seconds: float = 0.0  # spent in training and evaluation
+    seed: int | None = None
+    spent: dict[str, float] = field(default_factory=dict)  # seconds by part: train_s, of it data_s, evaluate_s, ...
+    examples: float = 0.0  # trained on, over all epochs
 
     @property
     def number(self) -> int:
@@ -135,6 +138,7 @@ class Record:
             trial = Trial(event["trial"], event["config"], self.maximize)
             self.trials[trial.id] = trial
         trial.leg, trial.leg_open, trial.until = event["leg"], True, event["until"]
+        trial.seed = event.get("seed")
         trial.decision = None if trial.decision == "pause" else trial.decision
 
     def _on_report(self, event: Event) -> None:
@@ -144,6 +148,11 @@ class Record:
         trial.decision, trial.retries = event["decision"], 0
         trial.status_due, trial.why = event.get("status"), event.get("why", "")
         trial.seconds += event["seconds"]
+        telemetry = event.get("telemetry", {})
+        for part, seconds in telemetry.items():
+            if part.endswith("_s"):
+                trial.spent[part] = trial.spent.get(part, 0.0) + seconds
+        trial.examples += telemetry.get("examples_per_second", 0.0) * telemetry.get("train_s", 0.0)
 
     def _on_leg_end(self, event: Event) -> None:
         trial = self.trials[event["trial"]]

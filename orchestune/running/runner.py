@@ -9,9 +9,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,12 +32,16 @@ from orchestune.running.paths import RunPaths, check_room, storage_error
 from orchestune.running.quiet import quiet
 from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, ray_session, settings
 from orchestune.running.record import Record
+from orchestune.running.room import Room
 from orchestune.training.checkpoint import CheckpointStore
+from orchestune.training.files import data_folder
 from orchestune.training.legs import with_legs
+from orchestune.training.needs import ResourcesOf
+from orchestune.training.resources import Resources
 
 
-class Console(Protocol):
-    """Where a run tells how it goes."""
+class Listener(Protocol):
+    """Whom a run tells how it goes. `observe` and `say` may come after `close` where a session is interrupted."""
 
     def open(self, terminal: TextIO, experiment: Experiment, paths: RunPaths) -> None: ...
     def observe(self, event: Event, record: Record) -> None: ...
@@ -67,31 +71,36 @@ def start(
     name: str,
     storage: Path,
     run_name: str | None,
-    console: Console,
+    listeners: Sequence[Listener],
     overrides: Mapping[str, str] | None = None,
     address: str | None = None,
 ) -> Outcome:
     """A new run of the experiment called `name`, in STORAGE/RUN_NAME (None: a name from the time).
 
-    `overrides` is what was asked otherwise, as text.
+    `overrides` is what was asked otherwise, as text; every listener is told everything, one after the other.
 
     Raises OrchestuneError: before any trial starts for all that can be known by then, leaving no folder behind.
     """
+    experiment.prepare()
     paths = RunPaths.create_fresh(storage, name) if run_name is None else RunPaths.create(storage, run_name)
-    question = {"name": name, "overrides": dict(overrides or {}), **experiment.to_json()}
+    folder = data_folder()  # the journal has it for `resume`
+    about = {"name": name, "overrides": dict(overrides or {}), "data": str(folder) if folder else None}
+    question = {**about, **experiment.to_json()}
     with _journal(paths) as journal:  # the question first: a run killed while Ray starts is a run to resume
         journal.append({"event": "question", "t": round(time.time(), 3), "v": VERSION, "rev": 1, "question": question})
         write_whole(paths.question, json.dumps({**question, "made_with": _about_here()}, indent=2) + "\n")
     try:
         with _journal(paths) as journal:
-            return _session(experiment, paths, journal, console, address)
+            return _session(experiment, paths, journal, listeners, address)
     except OrchestuneError:
         if not Record.of(read_events(paths.events)).trials:
             shutil.rmtree(paths.root)
         raise
 
 
-def resume(experiment: Experiment, paths: RunPaths, *, console: Console, address: str | None = None) -> Outcome:
+def resume(
+    experiment: Experiment, paths: RunPaths, *, listeners: Sequence[Listener], address: str | None = None
+) -> Outcome:
     """Goes on where the journal ends. Raises RunStateError where the run is finished, running or now asks otherwise."""
     if not paths.events.exists():
         raise RunStateError(f"{paths.root} is not a run: it has no {paths.events.name}")
@@ -100,9 +109,10 @@ def resume(experiment: Experiment, paths: RunPaths, *, console: Console, address
         check_resumable(record, paths.root)
         check_unchanged(record.question, experiment)
         check_room(paths.root)
+        experiment.prepare()
         if record.session.get("host") == platform.node():
             end_leftovers(record.session["processes"])
-        return _session(experiment, paths, journal, console, address)
+        return _session(experiment, paths, journal, listeners, address)
 
 
 @contextmanager
@@ -137,28 +147,43 @@ def check_unchanged(question: Mapping[str, Any], experiment: Experiment) -> None
         )  # fmt: skip
 
 
+def check_fixed(resources: Resources | ResourcesOf, room: Room) -> None:
+    """Raises ClusterError where every trial asks for what there is not; of a function each answer is checked."""
+    if isinstance(resources, Resources) and (lacking := room.lacking(resources)):
+        raise ClusterError(
+            f"a trial {lacking}: ask for less in the experiment's resources, or with --cpus-per-trial, "
+            "--gpus-per-trial, --memory-per-trial"
+        )
+
+
 def _session(
-    experiment: Experiment, paths: RunPaths, journal: Journal, console: Console, address: str | None
+    experiment: Experiment, paths: RunPaths, journal: Journal, listeners: Sequence[Listener], address: str | None
 ) -> Outcome:
+    def observe(event: Event, record: Record) -> None:
+        for listener in listeners:
+            listener.observe(event, record)
+
+    def say(text: str) -> None:
+        for listener in listeners:
+            listener.say(text)
+
     guard = Guard()
     store = CheckpointStore(paths.trials)
     with (
         quiet(paths.log) as terminal,
         _signals(guard),
-        _opened(console, terminal, experiment, paths),
+        _opened(listeners, terminal, experiment, paths),
         ThreadPoolExecutor(1) as aside,  # the searcher's library is imported, the journal replayed, while Ray starts
     ):
-        ready = aside.submit(Conductor, experiment, journal, store, observe=console.observe, say=console.say)
+        ready = aside.submit(Conductor, experiment, journal, store, observe=observe, say=say)
         about = aside.submit(_about_here)
         with ray_session(address) as session:
             guard.listen()
-            lacking = experiment.resources.lacking(session.available)
-            if lacking:
-                raise ClusterError("; ".join(lacking))
+            room = Room(session.machines, experiment.max_concurrent_trials)
+            check_fixed(experiment.resources, room)
             conductor = ready.result()
-            slots = min(experiment.max_concurrent_trials or 10**9, experiment.resources.fit(session.available))
             here = {"address": address or "local", "processes": session.processes}
-            conductor.begin({**about.result(), **here}, slots)
+            conductor.begin({**about.result(), **here}, room)
             _fit(conductor, guard)
     if guard.problem:
         raise guard.problem
@@ -172,7 +197,7 @@ def _fit(conductor: Conductor, guard: Guard) -> None:
     experiment = conductor.experiment
     trainable = experiment.trainable
     tuner = tune.Tuner(
-        with_legs(trainable, experiment.resources),
+        with_legs(trainable),
         tune_config=tune.TuneConfig(
             search_alg=Feed(conductor, guard),
             scheduler=Gate(conductor, guard),
@@ -187,8 +212,7 @@ def _fit(conductor: Conductor, guard: Guard) -> None:
             verbose=0,
         ),
     )
-    # A custom search algorithm gets one pending trial at a time, and so one new actor after another, by default.
-    with settings({**TUNE_SETTINGS, "TUNE_MAX_PENDING_TRIALS_PG": str(conductor.slots)}):
+    with settings(TUNE_SETTINGS):
         try:
             tuner.fit()
         except Exception as problem:
@@ -210,12 +234,12 @@ def _signals(guard: Guard) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(console: Console, terminal: TextIO, experiment: Experiment, paths: RunPaths) -> Iterator[None]:
-    console.open(terminal, experiment, paths)
-    try:
+def _opened(listeners: Sequence[Listener], terminal: TextIO, experiment: Experiment, paths: RunPaths) -> Iterator[None]:
+    with ExitStack() as opened:
+        for listener in listeners:
+            listener.open(terminal, experiment, paths)
+            opened.callback(listener.close)
         yield
-    finally:
-        console.close()
 
 
 def _about_here() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Puts legs under any Ray class Trainable: where a leg starts, what it reports, when it writes its checkpoint.
 
-`with_legs(MLP, Resources())` is what a run's actors are made of. MLP itself knows nothing of legs
+`with_legs(MLP)` is what a run's actors are made of. MLP itself knows nothing of legs
 and works in a hand-written `tune.Tuner` as well.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ray.tune import PlacementGroupFactory, Trainable
 from orchestune.durable import write_whole
 from orchestune.errors import CheckpointDamaged
 from orchestune.training.checkpoint import CheckpointStore, Place
+from orchestune.training.files import DATA
 from orchestune.training.resources import Resources
 
 LEG = "_leg"  # the key of a configuration under which a leg travels
@@ -38,13 +40,17 @@ class Leg:
     seed: int
     metric: str
     mode: str
+    max_epochs: int | None = None  # of the trial at the most, over all its legs
+    data: str | None = None  # the user's data folder
     checkpoint_every: int = 1
     purpose: str = "train"  # or "test": score the checkpoint once on the test split, training nothing
+    resources: Resources = field(default_factory=Resources)  # what its actor occupies
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Leg:
         fields = dict(config[LEG])
         fields["start"] = tuple(fields["start"]) if fields["start"] else None
+        fields["resources"] = Resources(**fields["resources"])
         return cls(**fields)
 
     def to_config(self) -> dict[str, Any]:
@@ -59,6 +65,7 @@ class Legs:
     """Mixed in before a Trainable class. Every path to the trainable's own methods is Ray's, so any class will do."""
 
     seed: int
+    max_epochs: int | None
     _leg: Leg
     _store: CheckpointStore
 
@@ -83,7 +90,9 @@ class Legs:
     def _take(self, config: dict[str, Any]) -> None:
         self._leg = Leg.from_config(config)
         self._store = CheckpointStore(Path(self._leg.store))
-        self.seed = self._leg.seed
+        self.seed, self.max_epochs = self._leg.seed, self._leg.max_epochs
+        if self._leg.data is not None:
+            os.environ[DATA] = self._leg.data
         del config[LEG]
         self.config.pop(LEG, None)  # type: ignore[attr-defined]
 
@@ -112,11 +121,15 @@ class Legs:
         }
         if done:
             report["done"] = True
+        if telemetry := getattr(self, "telemetry", None):
+            report["telemetry"] = {name: _rounded(plain(name, value)) for name, value in telemetry.items()}
         self._unsaved.append(report)
         score = self._score(metrics)
         due = self._epoch % self._leg.checkpoint_every == 0 or self._epoch >= self._leg.until or done
         if due and math.isfinite(score):
-            self._checkpoint(score)
+            written = time.monotonic()
+            self._checkpoint(score)  # with the report as it is now
+            report["telemetry"] = {**report.get("telemetry", {}), "checkpoint_s": _rounded(time.monotonic() - written)}
         return {"training_iteration": self._epoch, REPORT: json.dumps(report)}
 
     def _checkpoint(self, score: float) -> None:
@@ -170,6 +183,11 @@ class Legs:
         return float(value if self._leg.mode == "max" else -value)
 
 
+def _rounded(value: Any) -> Any:
+    """Six significant digits: more say nothing, and every epoch's line has them."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def plain(name: str, value: Any) -> Any:
     """A reported value as JSON has it: numbers of any library become Python's, what is not finite becomes None.
 
@@ -185,12 +203,13 @@ def plain(name: str, value: Any) -> Any:
     raise TypeError(f"metric {name!r} is a {type(value).__name__}: report one number")
 
 
-def with_legs(trainable: type[Trainable], resources: Resources) -> type[Trainable]:
-    """The class that a run's actors are made of, each of which occupies `resources`."""
-    needs = PlacementGroupFactory([{"CPU": resources.cpu, "GPU": resources.gpu}])
+def with_legs(trainable: type[Trainable]) -> type[Trainable]:
+    """The class that a run's actors are made of, each of which occupies what its legs say."""
 
     def default_resource_request(cls: type, config: dict[str, Any]) -> PlacementGroupFactory:
-        return needs
+        # The leg brings the answer along: a function of the experiment's, asked here, would have to travel through Ray,
+        # and could answer otherwise than it did when the leg was found to fit.
+        return PlacementGroupFactory([Leg.from_config(config).resources.bundle])
 
     own = {"__module__": trainable.__module__, "default_resource_request": classmethod(default_resource_request)}
     return type(trainable.__name__, (Legs, trainable), own)

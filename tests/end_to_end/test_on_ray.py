@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from models.toy import Fresh, Toy, WithTest
+from models.toy import Fresh, ReadsData, Toy, WithTest
 from ray import tune
 
 from orchestune import Asha, Experiment, Fifo, Grid, Random, Resources
-from orchestune.errors import ClusterError, RunAborted, RunStateError, StorageError
-from orchestune.running.journal import read_events
+from orchestune.errors import ClusterError, DataError, RunAborted, RunStateError, StorageError
+from orchestune.running.journal import Event, read_events
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
 from orchestune.running.runner import Outcome, resume, start
@@ -27,20 +27,27 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
 class Listener:
-    """A console that keeps what it is told."""
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
+        self.heard: list[str] = []
         self.said: list[str] = []
 
-    def open(self, *_: Any) -> None: ...
-    def observe(self, *_: Any) -> None: ...
-    def close(self) -> None: ...
+    def open(self, *_: Any) -> None:
+        self.heard.append("open")
+
+    def observe(self, event: Event, record: Record) -> None:
+        self.heard.append(event["event"])
+
+    def close(self) -> None:
+        self.heard.append("close")
+
     def say(self, text: str) -> None:
         self.said.append(text)
 
 
-def run(experiment: Experiment, storage: Path, name: str = "run", console: Listener | None = None) -> Outcome:
-    return start(experiment, name="toy", storage=storage, run_name=name, console=console or Listener())
+def run(experiment: Experiment, storage: Path, name: str = "run", *listeners: Any) -> Outcome:
+    return start(experiment, name="toy", storage=storage, run_name=name, listeners=listeners)
 
 
 def epochs(witness: Path) -> list[str]:
@@ -53,7 +60,8 @@ def curves(outcome: Outcome) -> dict[str, tuple[Any, ...]]:
 
 def test_a_run_from_question_to_test_split(tmp_path: Path, plan: Plan) -> None:
     witness = plan()
-    outcome = run(toy(num_samples=8), tmp_path)
+    first, second = Listener(), Listener()
+    outcome = run(toy(num_samples=8), tmp_path, "run", first, second)
     record, root = outcome.record, outcome.paths.root
     assert outcome.exit_code == 0
     assert len(record.trials) == 8
@@ -66,6 +74,8 @@ def test_a_run_from_question_to_test_split(tmp_path: Path, plan: Plan) -> None:
     assert json.loads((root / "best" / "config.json").read_text()) == winner.config
     assert json.loads((root / "experiment.json").read_text())["metric"] == "score"
     assert not [path for path in root.rglob("*") if path.suffix in (".pkl", ".pickle")]
+    told = [event["event"] for event in read_events(outcome.paths.events)]
+    assert first.heard == second.heard == ["open", *told[1:], "close"]
 
 
 def test_two_trials_at_a_time_ask_the_same(tmp_path: Path, plan: Plan) -> None:
@@ -113,9 +123,30 @@ def test_the_same_traceback_three_times_stops_the_run(tmp_path: Path, plan: Plan
     ends = [e for e in read_events(tmp_path / "run" / "events.jsonl") if e["event"] == "end"]
     assert [e["fault"] for e in ends] == ["code"] * 3
     plan()  # the code is mended: the rest is trained
-    outcome = resume(experiment, RunPaths(tmp_path / "run"), console=Listener())
+    outcome = resume(experiment, RunPaths(tmp_path / "run"), listeners=[])
     assert len(outcome.record.faulty) == 3
     assert [t.epochs for t in outcome.record.trials.values() if not t.fault] == [4] * 5
+
+
+def test_data_that_a_worker_cannot_read_stop_the_run(tmp_path: Path, plan: Plan) -> None:
+    plan(fault=["data", 2])
+    experiment = toy(num_samples=3, scheduler=Fifo())
+    with pytest.raises(DataError, match=r"^pictures\.gz is cut off:\nput the right one there$"):
+        run(experiment, tmp_path)
+    plan()  # it was put there
+    outcome = resume(experiment, RunPaths(tmp_path / "run"), listeners=[Listener()])
+    assert [t.epochs for t in outcome.record.trials.values()] == [4] * 3
+
+
+def test_the_workers_are_told_the_users_data_folder(
+    tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by a Ray that was started before the folder was named."""
+    monkeypatch.setenv("ORCHESTUNE_DATA", str(tmp_path))
+    outcome = run(toy(trainable=ReadsData, num_samples=1), tmp_path)
+    reports = [e for e in read_events(outcome.paths.events) if e["event"] == "report"]
+    assert {e["metrics"]["folder"] for e in reports} == {str(tmp_path)}
+    assert json.loads(outcome.paths.question.read_text())["data"] == str(tmp_path)
 
 
 def test_a_failing_constructor_is_the_codes_fault(tmp_path: Path, plan: Plan) -> None:
@@ -213,9 +244,9 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(tmp_path: Path, pl
     data[5] ^= 1
     (newest / "toy.json").write_bytes(data)
     plan()
-    console = Listener()
-    outcome = resume(experiment, RunPaths(cut), console=console)
-    assert any("epoch-00003" in text and "damaged" in text for text in console.said)
+    listener = Listener()
+    outcome = resume(experiment, RunPaths(cut), listeners=[listener])
+    assert any("epoch-00003" in text and "damaged" in text for text in listener.said)
     assert [e["from"] for e in read_events(cut / "events.jsonl") if e["event"] == "leg"][1] == ["0000", 1, 2]
     assert outcome.record.trials["0000"].epochs == 4
 
@@ -239,7 +270,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(small_disk: Path, 
     for trial in done:  # room is made: of finished trials nothing but the journal is needed here
         for old in (small_disk / "run" / "trials" / trial).glob("leg-*/epoch-0000[123]"):
             subprocess.run(["rm", "-r", str(old)], check=True)
-    outcome = resume(experiment, RunPaths(small_disk / "run"), console=Listener())
+    outcome = resume(experiment, RunPaths(small_disk / "run"), listeners=[])
     assert outcome.exit_code == 0
     assert len(outcome.record.trials) == 10
     assert {trial: outcome.record.trials[trial].scores for trial in done} == done
@@ -259,16 +290,16 @@ def test_resuming_what_is_finished_changed_or_running(tmp_path: Path, plan: Plan
     experiment = toy(num_samples=1)
     outcome = run(experiment, tmp_path)
     with pytest.raises(RunStateError, match=r"is finished \(done\)"):
-        resume(experiment, outcome.paths, console=Listener())
+        resume(experiment, outcome.paths, listeners=[])
     _cut_before_ends_of_run(outcome.paths.events)
     with pytest.raises(RunStateError, match="max_epochs: the run has 4, the experiment now says 5"):
-        resume(dataclasses.replace(experiment, max_epochs=5), outcome.paths, console=Listener())
+        resume(dataclasses.replace(experiment, max_epochs=5), outcome.paths, listeners=[])
     held = os.open(outcome.paths.events, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     with pytest.raises(RunStateError, match="is running"):
-        resume(experiment, outcome.paths, console=Listener())
+        resume(experiment, outcome.paths, listeners=[])
     os.close(held)
-    assert resume(experiment, outcome.paths, console=Listener()).record.run_end
+    assert resume(experiment, outcome.paths, listeners=[]).record.run_end
 
 
 def _cut_before_ends_of_run(events: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ import pytest
 from models.toy import WithTest
 from ray import tune
 
-from orchestune import Asha, Experiment, Random, Resources
-from orchestune.running.conductor import Conductor
+from orchestune import Asha, Experiment, Random
+from orchestune.running.conductor import Conductor, Observer
 from orchestune.running.journal import Journal
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
+from orchestune.running.room import Room
 from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Start, Work
 from orchestune.searchers.base import FINISHED
 from orchestune.training.checkpoint import CheckpointStore
@@ -62,22 +64,37 @@ def crash_at(nth: int, moment: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def execute(conductor: Conductor, trainable: type[tune.Trainable] = WithTest) -> None:
-    """Trains every leg there is, on one actor that is used again."""
-    actor, cls = None, with_legs(trainable, Resources())
-    while (leg := conductor.next_leg()) != FINISHED:
-        assert isinstance(leg, Leg), "nothing is live, so a leg or the end is due"
-        config = {**conductor.config_of(leg), **leg.to_config()}
-        if actor is None:
-            actor = cls(config)
+    """Trains every leg there is, an epoch of each in turn, on actors that are used again."""
+    cls, idle, live = with_legs(trainable), deque[tune.Trainable](), deque[tuple[Leg, tune.Trainable]]()
+    while True:
+        while isinstance(leg := conductor.next_leg(), Leg):
+            live.append((leg, _actor(cls, idle, {**conductor.config_of(leg), **leg.to_config()})))
+        if leg == FINISHED:
+            return
+        assert live, "nothing is live, so a leg or the end is due"
+        leg, actor = live.popleft()
+        if conductor.report(leg, json.loads(actor.train()[REPORT])) is Decision.CONTINUE:
+            live.append((leg, actor))
         else:
-            assert actor.reset(config)
-        decision = Decision.CONTINUE
-        while decision is Decision.CONTINUE:
-            decision = conductor.report(leg, json.loads(actor.train()[REPORT]))
-        conductor.released(leg)
+            conductor.released(leg)
+            idle.append(actor)
 
 
-def session(experiment: Experiment, root: Path, said: Callable[[str], None] = lambda text: None) -> Record:
+def _actor(cls: type[tune.Trainable], idle: deque[tune.Trainable], config: dict[str, Any]) -> tune.Trainable:
+    if not idle:
+        return cls(config)
+    actor = idle.popleft()
+    assert actor.reset(config)
+    return actor
+
+
+def session(
+    experiment: Experiment,
+    root: Path,
+    said: Callable[[str], None] = lambda text: None,
+    observe: Observer = lambda event, record: None,
+    cpus: float = 1,
+) -> Record:
     """Starts the run in `root`, or goes on with it, until its end."""
     paths = RunPaths(root)
     root.mkdir(exist_ok=True)
@@ -88,8 +105,8 @@ def session(experiment: Experiment, root: Path, said: Callable[[str], None] = la
             journal.append({"event": "question", "t": 0.0, "v": 1, "rev": 1, "question": question})
             journal.close()
             journal = Journal(paths.events)
-        conductor = Conductor(experiment, journal, CheckpointStore(paths.trials), say=said)
-        conductor.begin({"host": "here", "processes": []}, slots=1)
+        conductor = Conductor(experiment, journal, CheckpointStore(paths.trials), say=said, observe=observe)
+        conductor.begin({"host": "here", "processes": []}, Room([{"CPU": cpus}], experiment.max_concurrent_trials))
         execute(conductor, experiment.trainable)
         return conductor.record
     finally:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from orchestune import Asha, Experiment, Fifo
+from orchestune import Asha, Experiment, Fifo, Resources
 from orchestune.running.journal import Event, read_events
 from orchestune.running.record import Record
 from tests.conftest import Plan
 from tests.running.simulation import Crash, Halving, crash_at, session, toy
 
+
+def by_x(config: dict[str, Any]) -> Resources:
+    """Of the one CPU there is, the first trials take all, half, half, all, too much, and all."""
+    return Resources(cpu=0.5 if config["x"] < 0.12 else 1 if config["x"] < 0.8 else 1.5)
+
+
 EXPERIMENTS = {
     "asha": toy(scheduler=Asha(reduction_factor=3)),
     "halving": toy(scheduler=Halving()),
     "stop_at_score": toy(scheduler=Fifo(), stop_at_score=0.7, num_samples=20),
+    "by_x": toy(scheduler=Fifo(), resources=by_x, num_samples=6, max_epochs=2),
 }
 
 

@@ -12,13 +12,15 @@ from typing import Any
 
 from ray.tune import Trainable
 
+from orchestune.errors import DataError
+
 
 def plan() -> dict[str, Any]:
     """What a test wants to go wrong. From a file, so that it is no part of the question and reaches every worker:
 
     seconds: an epoch lasts so long; witness: a file that is told every epoch ever trained; kill: [trial, epoch], the
     worker kills itself there, once, or in "any" trial each time; fault: [kind, epoch], one of raise, nan, no_metric,
-    oom, done; bytes: how large a checkpoint is.
+    oom, data, done; bytes: how large a checkpoint is.
     """
     path = Path(os.environ.get("TOY_PLAN", "/nonexistent"))
     return dict(json.loads(path.read_text())) if path.exists() else {}
@@ -83,6 +85,8 @@ class Toy(Trainable):
                 raise ValueError(f"x is {self.x}")
             if kind == "oom":
                 raise MemoryError("out of memory")
+            if kind == "data":
+                raise DataError("pictures.gz is cut off:\nput the right one there")
 
 
 class WithTest(Toy):
@@ -91,6 +95,13 @@ class WithTest(Toy):
     def test(self) -> dict[str, float]:
         self._tell(f"test {self.epoch} {self.x!r}")
         return {"test_score": self.value}
+
+
+class ReadsData(Toy):
+    """A toy that says where its data would lie."""
+
+    def step(self) -> dict[str, Any]:
+        return {**super().step(), "folder": os.environ.get("ORCHESTUNE_DATA")}
 
 
 class Fresh(Toy):

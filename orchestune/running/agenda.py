@@ -1,0 +1,71 @@
+"""What a run does next: who lost a leg first, then whom the scheduler continues, then a new question."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from orchestune.running.record import Record, Trial
+from orchestune.schedulers.base import DONE, WAIT, Continue, Idle, Scheduler, Start
+from orchestune.searchers.base import FINISHED, Searcher
+
+
+@dataclass(frozen=True)
+class Due:
+    """A leg to hand out as soon as there is room for it. Nothing of it is in the journal yet."""
+
+    trial: Trial
+    config: dict[str, Any]
+    until: int
+    source: str | None = None  # the trial whose newest checkpoint it starts from; None at birth
+    lost: bool = False  # the trial's leg before broke off: its checkpoint may be ahead of the journal
+
+
+class Agenda:
+    """Says what is due. The answer stays the same until it is acted on, or a report changes the scheduler's mind."""
+
+    def __init__(self, searcher: Searcher, scheduler: Scheduler) -> None:
+        self._searcher, self._scheduler = searcher, scheduler
+        self._lost: deque[Trial] = deque()
+        self._exhausted = False  # the searcher has no more questions
+        # The newest question and its number. It is asked once, however long it has to wait for room: asked again with
+        # what was learnt meanwhile, large configurations would be passed over for small ones, which fit sooner.
+        self._question: tuple[int, Any] = (-1, None)
+
+    def lost(self, trial: Trial) -> None:
+        """The trial's leg broke off by nobody's fault: it goes on before anything else."""
+        self._lost.append(trial)
+
+    def settled(self, due: Due) -> None:
+        """It was handed out, or is not to be."""
+        if due.lost:
+            self._lost.popleft()
+
+    def due(self, record: Record) -> Due | Idle:
+        """The next leg; WAIT while a report is to be waited for, DONE where there will be none."""
+        if self._lost:
+            trial = self._lost[0]
+            return Due(trial, trial.config, trial.until, trial.id, lost=True)
+        work = self._scheduler.next()
+        if isinstance(work, Continue):
+            trial = record.trials[work.trial]
+            return Due(trial, work.config or trial.config, work.until, work.source or trial.id)
+        if isinstance(work, Start):
+            return self._birth(work, record)
+        return work
+
+    def _birth(self, work: Start, record: Record) -> Due | Idle:
+        if self._exhausted:
+            return DONE
+        number = len(record.trials)
+        config = self._ask(number) if work.config is None else work.config
+        if isinstance(config, dict):
+            return Due(Trial(f"{number:04d}", config, record.maximize), config, work.until)
+        self._exhausted = config == FINISHED
+        return DONE if self._exhausted else WAIT
+
+    def _ask(self, number: int) -> Any:
+        if self._question[0] != number or not isinstance(self._question[1], dict):
+            self._question = (number, self._searcher.ask(number))
+        return self._question[1]

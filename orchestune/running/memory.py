@@ -1,0 +1,60 @@
+"""All that is known of a run, and nothing but what its journal says: the record, the searcher's and the scheduler's
+knowledge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from orchestune.experiment import Experiment
+from orchestune.running.journal import Event
+from orchestune.running.record import Record, Trial
+from orchestune.schedulers.base import Decision, Report
+
+
+class Memory:
+    """Takes events in; the same events, the same memory, whether they happen now or are read again."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.record = Record()
+        self.searcher, self.scheduler = experiment.build_searcher(), experiment.build_scheduler()
+        self.reached = False  # the score at which the run is to end
+        self._experiment = experiment
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Takes the journal in as if it happened again; its word is final."""
+        for event in events:
+            if event["event"] == "report":
+                self.decide(event)
+            self.take(event)
+
+    def decide(self, event: Event) -> Decision:
+        """The scheduler's word on a report, which it is told by this."""
+        score = math.nan if event["score"] is None else self._experiment.sign * event["score"]
+        return self.scheduler.decide(Report(event["trial"], event["epoch"], score))
+
+    def take(self, event: Event) -> None:
+        """Tells all who keep a memory. The scheduler has decided on a report before."""
+        self.record.apply(event)
+        kind = event["event"]
+        if kind not in ("leg", "report", "end"):
+            return
+        trial = self.record.trials[event["trial"]]
+        if kind == "leg":
+            if event["leg"] == 1:
+                self.searcher.born(trial.number, trial.config)
+            start = event["from"][2] if event["from"] else 0
+            self.scheduler.started(trial.id, start, event["until"], event["config"])
+            return
+        ended = kind == "end"
+        self.searcher.tell(trial.number, self._lesson(trial), ended)
+        if ended:
+            self.scheduler.ended(trial.id, event["status"])
+        elif event["score"] is not None and self._experiment.reached(event["score"]):
+            self.reached = True
+
+    def _lesson(self, trial: Trial) -> dict[int, float]:
+        """What the searcher is to learn: nothing good of a configuration that made its trial fail."""
+        if trial.fault in ("config", "code"):
+            return {}
+        return {epoch: self._experiment.sign * score for epoch, score in trial.scores.items()}
