@@ -14,6 +14,8 @@ import pytest
 
 from orchestune.cli import main
 from orchestune.running.journal import Journal
+from orchestune.running.paths import RunPaths
+from orchestune.running.record import Record
 from tests.conftest import PROJECT
 
 HOUSE = Path(__file__).parents[1]
@@ -119,6 +121,12 @@ def test_a_storage_that_cannot_be_written(project: Path, read_only_disk: Path, r
     assert "is not writable" in refused("run", "toy", "--storage", str(read_only_disk))
 
 
+def test_a_storage_that_is_full(project: Path, small_disk: Path, refused: Refusal) -> None:
+    (small_disk / "filler").write_bytes(b"." * 3_500_000)
+    assert f"storage {small_disk} is full: " in refused("run", "toy", "--storage", str(small_disk))
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -136,6 +144,32 @@ def test_a_cluster_that_is_not_there(
     assert main(["run", "toy", "--storage", str(tmp_path / "s"), "--run-name", "mine", "--address", address]) == 2
     assert said in capfd.readouterr().err
     assert not (tmp_path / "s" / "mine").exists()
+
+
+# ---- data
+
+
+@pytest.mark.parametrize("how", [[], ["--debug"]], ids=["run", "debug"])
+def test_a_data_folder_that_is_not_there(how: list[str], project: Path, tmp_path: Path, refused: Refusal) -> None:
+    said = refused("run", "toy", *how, "--data", str(tmp_path / "none"), "--storage", str(tmp_path / "runs"))
+    assert f"the data folder {tmp_path / 'none'} does not exist: give another with --data" in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("how", [[], ["--debug"]], ids=["run", "debug"])
+def test_missing_data_are_told_before_anything_is_made(
+    how: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refusal
+) -> None:
+    monkeypatch.chdir(HOUSE)
+    monkeypatch.setenv("ORCHESTUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ORCHESTUNE_DATA", "before")  # so that what the command sets is taken back
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr("orchestune.training.node_data._opened", {})
+    words = ["--data", str(tmp_path / "data"), "--storage", str(tmp_path / "runs")]
+    said = refused("run", "mnist_mlp", *how, *words)
+    assert "mnist is not whole in the data folder" in said
+    assert "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz" in said
+    assert not (tmp_path / "runs").exists()
 
 
 # ---- experiments
@@ -314,6 +348,39 @@ def test_commands_that_read_are_fast_and_import_little(words: list[str], run_of_
         subprocess.run([sys.executable, "-m", "orchestune.cli", *words], cwd=HOUSE, capture_output=True, check=True)
         took.append(time.perf_counter() - began)
     assert min(took) < 0.4
+
+
+def test_a_reader_may_leave(run_of_200: Path) -> None:
+    """`orchestune show RUN | head -1`"""
+    script = f"{sys.executable} -m orchestune.cli show {run_of_200} | head -1"
+    done = subprocess.run(["sh", "-c", script], cwd=HOUSE, capture_output=True, text=True, check=False)
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("faults", "test_error", "interrupted", "code"),
+    [
+        ([None], None, False, 0),
+        (["config"], None, False, 0),
+        ([None, "code"], None, False, 1),
+        (["machine"], None, False, 1),
+        ([None], "it broke", False, 1),
+        (["code"], None, True, 130),
+    ],
+)
+def test_exit_codes_of_a_run(
+    faults: list[str | None], test_error: str | None, interrupted: bool, code: int, tmp_path: Path
+) -> None:
+    from orchestune.running.runner import Outcome
+
+    made: list[dict[str, Any]] = [{"event": "question", "question": {"metric": "score", "mode": "max"}}]
+    for number, fault in enumerate(faults):
+        trial = f"{number:04d}"
+        made.append({"event": "leg", "trial": trial, "leg": 1, "config": {}, "from": None, "until": 1})
+        made.append({"event": "end", "trial": trial, "status": "failed", "why": "", "fault": fault})
+    made.append({"event": "run_end", "why": "done", "test": None, "test_error": test_error})
+    record = Record.of([{**event, "t": 0.0} for event in made])
+    assert Outcome(RunPaths(tmp_path), record, interrupted).exit_code == code
 
 
 # ---- debugging

@@ -67,8 +67,10 @@ def check(schedule: named.Named) -> None:
                 raise ValueError(f"schedule {name!r}: {key} is {value!r}: a number of epochs, {least}, is needed")
 
 
-def make_schedule(schedule: named.Named, optimizer: Optimizer, *, updates: int, max_epochs: int | None) -> Schedule:
-    """A schedule of `optimizer`, which makes `updates` updates an epoch for at most `max_epochs` epochs.
+def make_schedule(
+    schedule: named.Named, optimizer: Optimizer, *, updates: Callable[[], int], max_epochs: int | None
+) -> Schedule:
+    """A schedule of `optimizer`, which makes `updates()` updates an epoch for at most `max_epochs` epochs.
 
     Raises ValueError where torch refuses a value, and where the schedule spans the whole training and nobody said how
     long that is: `max_epochs` is None, as outside a run, and the schedule has no `epochs`.
@@ -80,7 +82,7 @@ def make_schedule(schedule: named.Named, optimizer: Optimizer, *, updates: int, 
     kind = SCHEDULES[name]
     own = {**_DEFAULTS.get(name, {}), **own}
     per, warmup, epochs = own.pop("per", kind.per), own.pop("warmup", 0), own.pop("epochs", max_epochs)
-    moves = updates if per == "step" else 1  # in an epoch
+    moves = updates() if per == "step" else 1  # in an epoch
     warm = round(warmup * moves)
     for key in own.keys() & set(kind.lengths):
         several = isinstance(own[key], list | tuple)

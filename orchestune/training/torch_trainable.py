@@ -52,7 +52,7 @@ class TorchTrainable(Worker):
         clip_norm: float | None = None  # largest norm of an update's whole gradient; None: as it is
         accumulate: int = 1  # batches whose gradients are averaged for one update
         precision: str = "fp32"  # fp32, bf16 or fp16: mixed precision by torch.autocast
-        compile: bool = False  # compile the model with torch.compile: some ten seconds a trial, then faster
+        compile: bool = False  # by torch.compile, which each trial does anew
 
         def __post_init__(self) -> None:
             for name in ("batch_size", "accumulate"):
@@ -117,8 +117,12 @@ class TorchTrainable(Worker):
 
     def make_schedule(self, optimizer: Optimizer) -> Schedule | LRScheduler | None:
         """The one that `schedule` names. One of torch's own is moved once an epoch; ReduceLROnPlateau by val_loss."""
-        updates = math.ceil(batch_count(self.data.train, self.params.batch_size) / self.params.accumulate)
-        return schedules.make_schedule(self.params.schedule, optimizer, updates=updates, max_epochs=self.max_epochs)
+        p = self.params
+
+        def updates() -> int:
+            return math.ceil(batch_count(self.data.train, p.batch_size) / p.accumulate)
+
+        return schedules.make_schedule(p.schedule, optimizer, updates=updates, max_epochs=self.max_epochs)
 
     def train_epoch(self) -> dict[str, float]:
         """Trains one epoch and returns its metrics; override it for any other loop.
@@ -173,7 +177,9 @@ class TorchTrainable(Worker):
                 with self.precision.autocast():
                     outputs.append(self.model(*inputs))
                 targets.append(target)
-            output, target = torch.cat(outputs).float(), torch.cat(targets)
+            output, target = torch.cat(outputs), torch.cat(targets)
+            if output.dtype in (torch.bfloat16, torch.float16):
+                output = output.float()
             found: dict[str, Any] = {"loss": self.loss(output, target), **self.measure(output, target)}
         return {name: float(value) for name, value in found.items()}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from orchestune.training import Data
 from orchestune.training.optimizers import OPTIMIZERS
@@ -107,6 +108,25 @@ class Loaders(Open):
 
 class GlobalLoaders(Loaders):
     own = False
+
+
+class Endless(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Examples that have no length."""
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return zip(*examples(40, 4), strict=True)
+
+
+class Unsized(Open):
+    def make_data(self) -> Data:
+        return Data(train=DataLoader(Endless(), batch_size=16), validation=DataLoader(Endless(), batch_size=16))
+
+
+def test_a_loader_without_a_length(tmp_path: Path) -> None:
+    goes_on(Unsized, {}, tmp_path)
+    goes_on(Unsized, {"schedule": {"name": "step", "step_size": 2}}, tmp_path)
+    with pytest.raises(TypeError, match="has no len"):
+        Unsized({"schedule": "cosine"})
 
 
 @pytest.mark.parametrize("trainable", [Loaders, GlobalLoaders])

@@ -155,3 +155,29 @@ def test_frozen_weights_are_left_alone() -> None:
     frozen.step()
     changed = {name for name, value in frozen.model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"2.weight", "2.bias"}
+
+
+def test_a_model_in_double_precision_is_measured_in_it() -> None:
+    class Double(Calm):
+        def make_model(self) -> nn.Module:
+            return super().make_model().double()
+
+        def train_batches(self) -> Any:
+            for inputs, target in super().train_batches():
+                yield inputs.double(), target
+
+        def make_data(self) -> Any:
+            data = super().make_data()
+            images, digits = data.validation.tensors  # type: ignore[union-attr]
+            return type(data)(train=data.train, validation=(images.double(), digits))
+
+        def measure(self, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
+            assert output.dtype == torch.float64
+            return super().measure(output, target)
+
+    Double({}).step()
+    mixed = Calm({"precision": "bf16"})
+    seen: list[torch.dtype] = []
+    mixed.measure = lambda output, target: seen.append(output.dtype) or {"accuracy": 0.5, "chance": 0.5}  # type: ignore
+    mixed.step()
+    assert seen == [torch.float32]

@@ -50,7 +50,7 @@ def by_hand(make: Callable[[Optimizer], Any], *, per: str) -> list[float]:
 
 def named(schedule: Any, max_epochs: int | None = EPOCHS) -> list[float]:
     of = optimizer()
-    return rates(make_schedule(schedule, of, updates=UPDATES, max_epochs=max_epochs), of)
+    return rates(make_schedule(schedule, of, updates=lambda: UPDATES, max_epochs=max_epochs), of)
 
 
 ORACLES: list[tuple[Any, Callable[[Optimizer], Any], str]] = [
@@ -74,7 +74,7 @@ def test_it_is_torchs(given: Any, make: Callable[[Optimizer], Any], per: str) ->
 
 def test_one_cycle_rises_to_lr_and_falls_to_nothing() -> None:
     of = optimizer()
-    seen = rates(make_schedule("one_cycle", of, updates=UPDATES, max_epochs=EPOCHS), of)
+    seen = rates(make_schedule("one_cycle", of, updates=lambda: UPDATES, max_epochs=EPOCHS), of)
     oracle = optimizer()
     torchs.OneCycleLR(oracle, max_lr=0.1, total_steps=30)
     assert seen[0] == pytest.approx(oracle.param_groups[0]["lr"])
@@ -99,7 +99,7 @@ def test_a_warm_up_climbs_to_the_schedules_start_and_hands_over(name: str) -> No
     climb = 2 * UPDATES
     assert seen[:climb] == pytest.approx([0.1 * (n + 1) / (climb + 1) for n in range(climb)])
     rest = make_schedule(
-        {"name": name, "per": "step", **own}, of := optimizer(), updates=UPDATES, max_epochs=EPOCHS - 2
+        {"name": name, "per": "step", **own}, of := optimizer(), updates=lambda: UPDATES, max_epochs=EPOCHS - 2
     )
     assert seen[climb:] == pytest.approx(rates(rest, of, EPOCHS - 2))
 
@@ -113,7 +113,9 @@ def test_past_its_length_it_rests(name: str) -> None:
 
 def test_a_plateau_lowers_the_rate() -> None:
     of = optimizer()
-    schedule = make_schedule({"name": "plateau", "patience": 1, "factor": 0.5}, of, updates=UPDATES, max_epochs=None)
+    schedule = make_schedule(
+        {"name": "plateau", "patience": 1, "factor": 0.5}, of, updates=lambda: UPDATES, max_epochs=None
+    )
     assert rates(schedule, of)[::UPDATES] == [0.1, 0.1, 0.1, 0.05, 0.05, 0.025]
     with pytest.raises(ValueError, match="goes by val_loss or train_loss; reported: reward"):
         schedule.after_epoch({"reward": 1.0})
