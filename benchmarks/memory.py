@@ -1,7 +1,7 @@
 """Memory of four trials of `mnist_mlp` at once against one: what of it is the examples, and how often they are held.
 
-The proportional set size (PSS) of the workers of `orchestune run`, read while they train: a page that four processes map
-counts a quarter in each of them.
+The proportional set size (PSS) of the workers of `orchestune run`, read while they train: a page that four processes
+map counts a quarter in each of them.
 """
 
 from __future__ import annotations

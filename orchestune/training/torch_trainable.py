@@ -120,7 +120,8 @@ class TorchTrainable(Worker):
         p = self.params
 
         def updates() -> int:
-            return math.ceil(batch_count(self.data.train, p.batch_size) / p.accumulate)
+            accumulate: int = p.accumulate
+            return math.ceil(batch_count(self.data.train, p.batch_size) / accumulate)
 
         return schedules.make_schedule(p.schedule, optimizer, updates=updates, max_epochs=self.max_epochs)
 
