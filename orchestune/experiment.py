@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from orchestune.searchers.base import Declaration as SearcherDeclaration
 from orchestune.searchers.base import Searcher
 from orchestune.space import Space
 from orchestune.training import needs
-from orchestune.training.params import parse_params
+from orchestune.training.params import is_number, parse_params
 from orchestune.training.resources import Resources
 
 MODES = ("min", "max")
@@ -177,9 +176,9 @@ class Experiment:
         mistakes += _counts(self, ("seed", "max_retries"), least=0)
         if self.seed.__class__ is int and self.seed >= 2**32:
             mistakes.append(f"seed is {self.seed}: it must be below 2**32")
-        if self.time_budget_s is not None and not (_is_finite(self.time_budget_s) and self.time_budget_s > 0):
+        if self.time_budget_s is not None and not (is_number(self.time_budget_s) and self.time_budget_s > 0):
             mistakes.append(f"time_budget_s is {self.time_budget_s!r}: it must be a number of seconds above 0")
-        if self.stop_at_score is not None and not _is_finite(self.stop_at_score):
+        if self.stop_at_score is not None and not is_number(self.stop_at_score):
             mistakes.append(f"stop_at_score is {self.stop_at_score!r}: it must be a finite number")
         if isinstance(self.resources, Resources):
             mistakes += self.resources.mistakes()
@@ -216,7 +215,3 @@ def _counts(owner: Any, names: Sequence[str], *, least: int, optional: bool = Fa
                 f"{name} is {value!r}: it must be a whole number, {least} or more" + (", or None" if optional else "")
             )
     return wrong
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

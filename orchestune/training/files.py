@@ -46,8 +46,7 @@ def data_folder() -> Path | None:
 
 def use_data_folder(folder: Path) -> None:
     """Names the user's folder to this process, and to the workers of its runs. Raises DataError."""
-    if not folder.is_dir():
-        raise DataError(f"the data folder {folder} does not exist: give another with --data or {DATA}")
+    _require(folder)
     os.environ[DATA] = str(folder.resolve())
 
 
@@ -103,9 +102,13 @@ class _NotToBeHad(Exception):
     """What each mirror said."""
 
 
-def _given(folder: Path, dataset: str, files: Sequence[RemoteFile]) -> Path:
+def _require(folder: Path) -> None:
     if not folder.is_dir():
         raise DataError(f"the data folder {folder} does not exist: give another with --data or {DATA}")
+
+
+def _given(folder: Path, dataset: str, files: Sequence[RemoteFile]) -> Path:
+    _require(folder)
     for place in (folder / dataset, folder):
         missing = _missing(place, files)
         if not missing:

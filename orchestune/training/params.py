@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -56,6 +57,11 @@ def describe_params(params: type[Any]) -> tuple[Param, ...]:
         if is_dataclass(owner):
             docs.update(_comments(owner))
     return tuple(Param(name=f.name, default=_default(f), doc=docs.get(f.name, "")) for f in fields(params))
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, and not a truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _default(field: Field[Any]) -> Any:

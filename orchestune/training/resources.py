@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestune.errors import nearest
+from orchestune.training.params import is_number
 
 LEAST = 0.0001  # of any resource: Ray counts in ten-thousandths
 OWN_FIELDS = {"CPU": "cpu", "GPU": "gpu", "memory": "memory"}  # what Ray calls the fields of Resources
@@ -40,13 +40,13 @@ class Resources:
     def mistakes(self) -> list[str]:
         """What is not legal, a sentence each."""
         wrong = []
-        if not _is_number(self.cpu) or self.cpu <= 0:
+        if not is_number(self.cpu) or self.cpu <= 0:
             wrong.append(f"resources.cpu is {self.cpu!r}: it must be a number above 0")
-        if not _is_number(self.gpu) or self.gpu < 0:
+        if not is_number(self.gpu) or self.gpu < 0:
             wrong.append(f"resources.gpu is {self.gpu!r}: it must be 0 or more")
         elif self.gpu > 1 and self.gpu != int(self.gpu):
             wrong.append(f"resources.gpu is {self.gpu!r}: above 1 it must be a whole number")
-        if not _is_number(self.memory) or self.memory < 0 or self.memory != int(self.memory):
+        if not is_number(self.memory) or self.memory < 0 or self.memory != int(self.memory):
             wrong.append(f"resources.memory is {self.memory!r}: it must be a whole number of bytes, 0 or more")
         elif 0 < self.memory < 2**20:  # no process is so small: GiB were meant
             wrong.append(
@@ -64,7 +64,7 @@ class Resources:
                 wrong.append(f"resources.custom names {name!r}: a name must be a string of at least one character")
             elif name in OWN_FIELDS:
                 wrong.append(f"resources.custom names {name!r}: write resources.{OWN_FIELDS[name]} instead")
-            elif not _is_number(amount) or amount < LEAST:
+            elif not is_number(amount) or amount < LEAST:
                 wrong.append(f"resources.custom[{name!r}] is {amount!r}: it must be a number, {LEAST} or more")
         return wrong
 
@@ -110,7 +110,3 @@ def _similar(name: str, available: Mapping[str, float]) -> str:
     """The custom name that was meant, as ". Did you mean 'slot'?"; nothing where none is near."""
     meant = "" if name in OWN_FIELDS else nearest(name, [known for known in available if known not in OWN_FIELDS])
     return meant and "." + meant
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

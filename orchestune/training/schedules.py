@@ -5,7 +5,6 @@ Every length is in epochs, whole or not, whichever it moves by: {"name": "cosine
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from orchestune.training import named
+from orchestune.training.params import is_number
 
 PER = ("step", "epoch")
 
@@ -63,7 +63,7 @@ def check(schedule: named.Named) -> None:
         value = own.get(key)
         for length in value if isinstance(value, list | tuple) else [value]:
             least = "0 or more" if key == "warmup" else "above 0"
-            if length is not None and not (_is_number(length) and (length > 0 or (length == 0 and key == "warmup"))):
+            if length is not None and not (is_number(length) and (length > 0 or (length == 0 and key == "warmup"))):
                 raise ValueError(f"schedule {name!r}: {key} is {value!r}: a number of epochs, {least}, is needed")
 
 
@@ -144,7 +144,3 @@ class Schedule:
 
 def _moves(epochs: float, moves: int) -> int:
     return max(1, round(epochs * moves))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
