@@ -57,7 +57,10 @@ class Experiment:
     def __post_init__(self) -> None:
         mistakes = [*self._trainable_mistakes(), *self._space_mistakes(), *self._limit_mistakes(), *self._wrong_kinds()]
         if not mistakes:  # the searcher and the scheduler are asked once there is something sound to ask about
-            mistakes = [*self.searcher.refuse(self.typed_space), *self.scheduler.refuse(self.max_epochs)]
+            mistakes = [
+                *self.searcher.refuse(self.typed_space),
+                *self.scheduler.refuse(self.typed_space, self.max_epochs, self.num_samples),
+            ]
             mistakes += [*self._params_mistakes(), *self._resources_mistakes()]
             endless = self.num_samples is None and self.time_budget_s is None and self.stop_at_score is None
             if endless and not self.searcher.finite:

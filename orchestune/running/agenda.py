@@ -48,22 +48,28 @@ class Agenda:
             trial = self._lost[0]
             return Due(trial, trial.config, trial.until, trial.id, lost=True)
         work = self._scheduler.next()
+        if isinstance(work, Start) and (birth := self._birth(work, record)) is not None:
+            return birth
+        if self._exhausted:  # it was just told so, and may have other work
+            work = self._scheduler.next()
         if isinstance(work, Continue):
             trial = record.trials[work.trial]
             return Due(trial, work.config or trial.config, work.until, work.source or trial.id)
-        if isinstance(work, Start):
-            return self._birth(work, record)
-        return work
+        return DONE if isinstance(work, Start) else work
 
-    def _birth(self, work: Start, record: Record) -> Due | Idle:
+    def _birth(self, work: Start, record: Record) -> Due | Idle | None:
+        """A new trial, WAIT until the searcher has a question, None once it has none any more."""
         if self._exhausted:
-            return DONE
+            return None
         number = len(record.trials)
         config = self._ask(number) if work.config is None else work.config
         if isinstance(config, dict):
             return Due(Trial(f"{number:04d}", config, record.maximize), config, work.until)
-        self._exhausted = config == FINISHED
-        return DONE if self._exhausted else WAIT
+        if config != FINISHED:
+            return WAIT
+        self._exhausted = True
+        self._scheduler.exhausted()
+        return None
 
     def _ask(self, number: int) -> Any:
         if self._question[0] != number or not isinstance(self._question[1], dict):

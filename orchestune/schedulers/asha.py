@@ -33,6 +33,8 @@ class Asha:
     reduction_factor: float = 4  # rung to rung: epochs grow and trials shrink by it
 
     name: ClassVar[str] = "asha"
+    pauses: ClassVar[bool] = False
+    chooses: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         period, factor = self.grace_period, self.reduction_factor
@@ -41,7 +43,7 @@ class Asha:
         if not isinstance(factor, int | float) or not 1 < factor < math.inf:
             raise ValueError(f"Asha(reduction_factor={factor!r}): a finite number above 1, usually 2 to 4")
 
-    def refuse(self, max_epochs: int) -> list[str]:
+    def refuse(self, space: Space, max_epochs: int, num_samples: int | None) -> list[str]:
         if self.grace_period <= max_epochs:
             return []
         return [

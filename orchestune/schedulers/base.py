@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from orchestune.space import Space
@@ -89,6 +89,10 @@ class Scheduler(Protocol):
         """`trial` will never report again: finished, stopped, diverged or failed."""
         ...
 
+    def exhausted(self) -> None:
+        """There are no configurations left to start: what waits for more trials makes do with those it has."""
+        ...
+
 
 class Declaration(Protocol):
     """The frozen record an experiment holds; `name` is what the command line and the tables call it."""
@@ -96,8 +100,11 @@ class Declaration(Protocol):
     @property
     def name(self) -> str: ...
 
-    def refuse(self, max_epochs: int) -> list[str]:
-        """Why it cannot serve a run of at most `max_epochs` epochs, a sentence each; empty where it can."""
+    pauses: ClassVar[bool]  # trials are continued later, and end with the run: none is over before
+    chooses: ClassVar[bool]  # it fills configurations in by itself
+
+    def refuse(self, space: Space, max_epochs: int, num_samples: int | None) -> list[str]:
+        """Why it cannot serve such a run, a sentence each; empty where it can."""
         ...
 
     def build(self, space: Space, max_epochs: int, num_samples: int | None, seed: int) -> Scheduler:

@@ -17,8 +17,10 @@ class Fifo:
     """No early stopping: first in, first out. Only a diverged trial ends before `max_epochs`."""
 
     name: ClassVar[str] = "fifo"
+    pauses: ClassVar[bool] = False
+    chooses: ClassVar[bool] = False
 
-    def refuse(self, max_epochs: int) -> list[str]:
+    def refuse(self, space: Space, max_epochs: int, num_samples: int | None) -> list[str]:
         return []
 
     def build(self, space: Space, max_epochs: int, num_samples: int | None, seed: int) -> FifoScheduler:

@@ -42,3 +42,6 @@ class Stopping(ABC):
 
     def ended(self, trial: str, status: str) -> None:
         self.alive.discard(trial)
+
+    def exhausted(self) -> None:
+        self.num_samples = len(self.born)

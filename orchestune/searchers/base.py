@@ -31,13 +31,21 @@ class Searcher(RaySearcher):  # type: ignore[misc]  # Ray ships no types
     itself.
     """
 
-    def __init__(self, space: Space, *, seed: int = 0, metric: str = "score", mode: str = "max") -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int = 0,
+        metric: str = "score",
+        mode: str = "max",
+        max_epochs: int | None = None,  # of a trial at the most; None where it is not known
+    ) -> None:
         if mode not in ("min", "max"):
             raise ValueError(f"mode is 'min' or 'max', got {mode!r}")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed is a whole number from 0 on, got {seed!r}")
         super().__init__(metric=metric, mode=mode)
-        self.space, self.seed = space, seed
+        self.space, self.seed, self.max_epochs = space, seed, max_epochs
         self.configs: dict[int, Config] = {}  # n -> what was asked
         self.scores: dict[int, dict[int, float]] = {}  # n -> epoch -> score; non-finite: diverged
         self.ended: set[int] = set()
@@ -137,14 +145,20 @@ class Declaration(Protocol):
     """The frozen record an experiment holds; `name` is what the command line and the tables call it."""
 
     name: ClassVar[str]
-    finite: ClassVar[bool]  # it comes to an end by itself
+    finite: ClassVar[bool]  # it comes to an end by itself; then it has a `count(space)`
+    waits: ClassVar[bool]  # it asks no more until the trials before have ended
+
+    @property
+    def adapts(self) -> bool:
+        """Whether what it asks depends on what it was told."""
+        ...
 
     def refuse(self, space: Space) -> list[str]:
         """What of `space` it cannot search, one sentence each, with what to write instead."""
         ...
 
-    def build(self, space: Space, *, seed: int = 0, metric: str = "score", mode: str = "max") -> Searcher:
-        """A fresh searcher. SpaceError with the first of `refuse`."""
+    def build(self, space: Space, **common: Any) -> Searcher:
+        """A fresh searcher; `common` is what `Searcher` takes. SpaceError with the first of `refuse`."""
         ...
 
 

@@ -27,6 +27,8 @@ class Grid:
 
     name: ClassVar[str] = "grid"
     finite: ClassVar[bool] = True
+    waits: ClassVar[bool] = False
+    adapts: ClassVar[bool] = False
 
     points: int = 5
 
@@ -37,8 +39,8 @@ class Grid:
     def refuse(self, space: Space) -> list[str]:
         return []
 
-    def build(self, space: Space, *, seed: int = 0, metric: str = "score", mode: str = "max") -> Searcher:
-        return GridSearcher(space, self.points, seed=seed, metric=metric, mode=mode)
+    def build(self, space: Space, **common: Any) -> Searcher:
+        return GridSearcher(space, self.points, **common)
 
     def count(self, space: Space) -> int:
         """How many questions there are; with conditions, which make some coincide, by walking through all."""

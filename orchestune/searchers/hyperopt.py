@@ -26,6 +26,8 @@ class HyperOpt:
 
     name: ClassVar[str] = "hyperopt"
     finite: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
+    adapts: ClassVar[bool] = True
 
     n_initial_points: int = 20  # ended trials before the model is used; random questions until then
     gamma: float = 0.25  # gamma * sqrt(ended trials) of them count as good (at most 25)
@@ -42,9 +44,9 @@ class HyperOpt:
     def refuse(self, space: Space) -> list[str]:
         return no_grid(space, "HyperOpt")
 
-    def build(self, space: Space, *, seed: int = 0, metric: str = "score", mode: str = "max") -> Searcher:
+    def build(self, space: Space, **common: Any) -> Searcher:
         refuse_first(self.refuse(space))
-        return HyperOptSearcher(space, self, seed=seed, metric=metric, mode=mode)
+        return HyperOptSearcher(space, self, **common)
 
 
 class HyperOptSearcher(Searcher):

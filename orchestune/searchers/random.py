@@ -22,13 +22,15 @@ class Random:
 
     name: ClassVar[str] = "random"
     finite: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
+    adapts: ClassVar[bool] = False
 
     def refuse(self, space: Space) -> list[str]:
         return no_grid(space, "Random")
 
-    def build(self, space: Space, *, seed: int = 0, metric: str = "score", mode: str = "max") -> Searcher:
+    def build(self, space: Space, **common: Any) -> Searcher:
         refuse_first(self.refuse(space))
-        return RandomSearcher(space, seed=seed, metric=metric, mode=mode)
+        return RandomSearcher(space, **common)
 
 
 class RandomSearcher(Searcher):

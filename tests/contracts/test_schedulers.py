@@ -173,7 +173,7 @@ def test_without_num_samples_there_is_always_another(name: str) -> None:
 def test_its_name_is_what_the_command_line_calls_it(name: str) -> None:
     assert scheduler(name) is SCHEDULERS[name]
     assert scheduler(name)().name == build(name).name == name
-    assert scheduler(name)().refuse(max_epochs=1) == []
+    assert scheduler(name)().refuse(SPACE, 16, None) == []
 
 
 def test_a_misspelled_name_is_corrected() -> None:

@@ -142,7 +142,10 @@ class Halving:
     rungs: tuple[int, ...] = (1, 2, 4)
     factor: int = 2
 
-    def refuse(self, max_epochs: int) -> list[str]:
+    pauses: ClassVar[bool] = True
+    chooses: ClassVar[bool] = False
+
+    def refuse(self, space: Any, max_epochs: int, num_samples: int | None) -> list[str]:
         return []
 
     def build(self, space: Any, max_epochs: int, num_samples: int | None, seed: int) -> _Halving:
@@ -181,3 +184,6 @@ class _Halving:
 
     def ended(self, trial: str, status: str) -> None:
         self.busy.discard(trial)
+
+    def exhausted(self) -> None:
+        self.samples = len(self.born)

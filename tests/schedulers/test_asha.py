@@ -154,7 +154,7 @@ def test_refuses_a_reduction_factor(factor: Any) -> None:
 
 
 def test_refuses_a_run_that_is_over_before_its_first_rung() -> None:
-    assert Asha(grace_period=10).refuse(10) == []
-    (sentence,) = Asha(grace_period=10).refuse(9)
+    assert Asha(grace_period=10).refuse(None, 10, None) == []
+    (sentence,) = Asha(grace_period=10).refuse(None, 9, None)
     assert "grace_period=10" in sentence
     assert "at most 9" in sentence
