@@ -20,12 +20,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestune.define_by_run.discovery import discover as discover
+    from orchestune.define_by_run.hyperparameters import HyperParameters as HyperParameters
+    from orchestune.define_by_run.trainable import BuildModel as BuildModel
     from orchestune.experiment import Experiment as Experiment
+    from orchestune.planning.simulate import simulate as simulate
     from orchestune.schedulers import Asha as Asha
     from orchestune.schedulers import Fifo as Fifo
+    from orchestune.schedulers import HyperBand as HyperBand
+    from orchestune.schedulers import Median as Median
+    from orchestune.schedulers import Pbt as Pbt
+    from orchestune.schedulers import Plateau as Plateau
+    from orchestune.searchers import BayesOpt as BayesOpt
     from orchestune.searchers import Grid as Grid
     from orchestune.searchers import HyperOpt as HyperOpt
+    from orchestune.searchers import MultiFidelity as MultiFidelity
+    from orchestune.searchers import Optuna as Optuna
     from orchestune.searchers import Random as Random
+    from orchestune.searchers import Sequential as Sequential
+    from orchestune.space import perturb as perturb
     from orchestune.space import when as when
     from orchestune.training import Data as Data
     from orchestune.training import TorchTrainable as TorchTrainable
@@ -34,14 +47,27 @@ if TYPE_CHECKING:
 # What an experiment or a trainable imports. Lazy (PEP 562): commands that only read import neither Ray nor torch.
 _HOMES = {
     "Asha": "orchestune.schedulers",
+    "BayesOpt": "orchestune.searchers",
+    "BuildModel": "orchestune.define_by_run.trainable",
     "Data": "orchestune.training",
     "Experiment": "orchestune.experiment",
     "Fifo": "orchestune.schedulers",
     "Grid": "orchestune.searchers",
+    "HyperBand": "orchestune.schedulers",
     "HyperOpt": "orchestune.searchers",
+    "HyperParameters": "orchestune.define_by_run.hyperparameters",
+    "Median": "orchestune.schedulers",
+    "Optuna": "orchestune.searchers",
+    "Pbt": "orchestune.schedulers",
+    "Plateau": "orchestune.schedulers",
     "Random": "orchestune.searchers",
+    "simulate": "orchestune.planning.simulate",
+    "MultiFidelity": "orchestune.searchers",
     "Resources": "orchestune.training.resources",
+    "Sequential": "orchestune.searchers",
     "TorchTrainable": "orchestune.training",
+    "discover": "orchestune.define_by_run.discovery",
+    "perturb": "orchestune.space",
     "when": "orchestune.space",
 }
 __all__ = [*_HOMES]

@@ -11,10 +11,19 @@ from orchestune.errors import OrchestuneError, UnknownName
 
 DATA_HELP = "a folder with the data's files (default: ORCHESTUNE_DATA, else they are downloaded once)"
 SETTINGS = {  # what `overrides.SETTINGS` reads; spelled out here because that module imports Ray
-    "searcher": ("NAME", "grid, random, hyperopt, or one with its settings: 'hyperopt(gamma=0.3)'"),
-    "scheduler": ("NAME", "fifo, asha, or one with its settings: 'asha(grace_period=2)'"),
+    "searcher": (
+        "NAME",
+        "auto, multifidelity, grid, random, hyperopt, bayesopt, optuna, sequential; with settings: 'grid(points=3)'",
+    ),
+    "scheduler": (
+        "NAME",
+        "auto, multifidelity, fifo, asha, hyperband, median, plateau, pbt, or with settings: 'asha(promote=True)'",
+    ),
     "num_samples": ("N", "how many trials ('none': as many as the searcher has)"),
     "max_epochs": ("N", "how long a trial trains at the most"),
+    "total_epochs": ("N", "end the run when so many epochs are trained, over all trials"),
+    "early_stopping": ("PLATEAU", "end trials that get no better: 'plateau(patience=5)', or none"),
+    "executions_per_trial": ("N", "train each configuration so often, with different seeds"),
     "time_budget_s": ("SECONDS", "end the run after so long, over all its sessions"),
     "stop_at_score": ("SCORE", "end the run as soon as a trial reaches this"),
     "max_concurrent_trials": ("N", "how many trials at a time"),
@@ -58,26 +67,19 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
 
     command("list", "the experiments in this folder, and what each one asks")
 
+    plan = command("plan", "what a run would do and cost; nothing is started")
+    _question(plan)
+    plan.add_argument("--untimed", action="store_true", help="train no epoch to learn how long one takes")
+    _settings(plan)
+
     run = command("run", "ask an experiment's question")
-    run.add_argument("name", metavar="NAME", help="an experiment, as `orchestune list` names it")
-    run.add_argument(
-        "--storage", type=Path, default=Path("runs"), metavar="DIR", help="where runs live (default: runs)"
-    )
+    _question(run)
     run.add_argument("--run-name", metavar="RUN", help="the run's folder in DIR (default: NAME and the time)")
     run.add_argument("--address", help="a Ray cluster that is up (default: a local one, for this run alone)")
-    run.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
+    run.add_argument("--yes", action="store_true", help="start a large grid all the same")
     run.add_argument("--debug", action="store_true", help="train one configuration in this process, without Ray")
     run.add_argument("--trial", metavar="ID", help="with --debug and --run-name: that run's trial")
-    settings = run.add_argument_group("settings of the experiment")
-    for name, meaning in SETTINGS.items():
-        settings.add_argument("--" + name.replace("_", "-"), metavar=meaning[0], help=meaning[1])
-    settings.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=DOMAIN",
-        help="a parameter's domain, as lr='loguniform(1e-4, 1e-1)'",
-    )
+    _settings(run)
 
     resume = command("resume", "go on with a run that was interrupted or killed")
     resume.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
@@ -95,3 +97,25 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
 
     command("version", "the versions of orchestune and of what it stands on")
     return parser, commands
+
+
+def _question(command: argparse.ArgumentParser) -> None:
+    """What names an experiment, and where its runs and its data lie."""
+    command.add_argument("name", metavar="NAME", help="an experiment, as `orchestune list` names it")
+    command.add_argument(
+        "--storage", type=Path, default=Path("runs"), metavar="DIR", help="where runs live (default: runs)"
+    )
+    command.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
+
+
+def _settings(command: argparse.ArgumentParser) -> None:
+    settings = command.add_argument_group("settings of the experiment")
+    for name, meaning in SETTINGS.items():
+        settings.add_argument("--" + name.replace("_", "-"), metavar=meaning[0], help=meaning[1])
+    settings.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=DOMAIN",
+        help="a parameter's domain, as lr='loguniform(1e-4, 1e-1)'",
+    )

@@ -1,4 +1,4 @@
-"""The command line: list, run, resume, show, best, version.
+"""The command line: list, plan, run, resume, show, best, version.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
 """
@@ -67,11 +67,28 @@ def run_(options: argparse.Namespace) -> int:
 
     overrides = _overrides(options)
     experiment = apply_overrides(catalog.load(options.name, project), overrides)
+    _announce(experiment, options)
     outcome = start(
         experiment, name=options.name, storage=options.storage, run_name=options.run_name,
         listeners=(ProgressConsole(), TensorBoardLog()), overrides=overrides, address=options.address,
     )  # fmt: skip
     return _ended(outcome)
+
+
+def plan_(options: argparse.Namespace) -> int:
+    project = Path.cwd()
+    catalog.check_name(options.name, project)
+    _use_data(options.data)
+    from orchestune.overrides import apply_overrides
+    from orchestune.planning.plan import plan
+    from orchestune.planning.timing import first_step, last_run
+
+    experiment = apply_overrides(catalog.load(options.name, project), _overrides(options))
+    timing = last_run(experiment, options.name, options.storage)
+    if timing is None and not options.untimed:
+        timing = first_step(experiment)
+    print("\n".join(plan(experiment, timing).lines))
+    return 0
 
 
 def resume_(options: argparse.Namespace) -> int:
@@ -165,6 +182,18 @@ def _overrides(options: argparse.Namespace) -> dict[str, str]:
     return given
 
 
+def _announce(experiment: Any, options: argparse.Namespace) -> None:
+    """The plan in one line. Raises OrchestuneError where a grid has grown large, and nobody said yes to that."""
+    from orchestune.planning.plan import grid_mistake, plan
+    from orchestune.planning.timing import last_run
+
+    mistake = grid_mistake(experiment)
+    if mistake and not options.yes:
+        raise OrchestuneError(mistake)
+    if options.address is None:  # what a cluster has is not known before it is asked
+        print(plan(experiment, last_run(experiment, options.name, options.storage)).short)
+
+
 def _use_data(folder: Path | str | None) -> None:
     if folder is not None:
         from orchestune.training.files import use_data_folder
@@ -185,7 +214,7 @@ def _record(run: Path) -> Any:
 def _debug(options: argparse.Namespace, project: Path) -> int:
     from orchestune.debugging import debug
     from orchestune.overrides import apply_overrides
-    from orchestune.running.conductor import trial_seed
+    from orchestune.running.seeds import trial_seed
 
     experiment = catalog.load(options.name, project)
     if options.trial is None:
@@ -219,7 +248,15 @@ def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-COMMANDS = {"list": list_, "run": run_, "resume": resume_, "show": show_, "best": best_, "version": version_}
+COMMANDS = {
+    "list": list_,
+    "plan": plan_,
+    "run": run_,
+    "resume": resume_,
+    "show": show_,
+    "best": best_,
+    "version": version_,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -28,8 +28,8 @@ class ProgressConsole:
         self._experiment = experiment
         self._rich = Rich(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
         self._rich.print(
-            f"{paths.root}: {_of(experiment.searcher)} and {_of(experiment.scheduler)} for the {experiment.mode}imum "
-            f"of {experiment.metric}; Ray starts"
+            f"{paths.root}: {_of(experiment.pair.searcher)} and {_of(experiment.pair.scheduler)} "
+            f"for the {experiment.mode}imum of {experiment.metric}; Ray starts"
         )
         if self._rich.is_terminal:
             self._live = Live(Text("Ray starts ..."), console=self._rich, refresh_per_second=4)

@@ -15,15 +15,20 @@ def debug(experiment: Experiment, config: dict[str, Any], seed: int) -> None:
     """Trains `config` for `max_epochs` epochs and prints every report. What the code raises is not caught."""
     experiment.prepare()
     with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
+        print(f"{experiment.trainable.__name__}, seed {seed}: {words.config(config)}")
+        _train(alone(experiment, config, seed, folder), experiment.max_epochs)
 
-        def _setup_logdir(self: Trainable) -> None:
-            self._logdir = folder  # Ray would leave one in ~/ray_results
 
-        told = {"seed": seed, "max_epochs": experiment.max_epochs}
-        own = {**told, "_setup_logdir": _setup_logdir, "__module__": experiment.trainable.__module__}
-        trainable: type[Trainable] = type(experiment.trainable.__name__, (experiment.trainable,), own)
-        print(f"{trainable.__name__}, seed {seed}: {words.config(config)}")
-        _train(trainable(config), experiment.max_epochs)
+def alone(experiment: Experiment, config: dict[str, Any], seed: int, folder: str) -> Trainable:
+    """The experiment's trainable for one trial in this process; `folder` is for what Ray would leave elsewhere."""
+
+    def _setup_logdir(self: Trainable) -> None:
+        self._logdir = folder  # Ray would make one in ~/ray_results
+
+    told = {"seed": seed, "max_epochs": experiment.max_epochs}
+    own = {**told, "_setup_logdir": _setup_logdir, "__module__": experiment.trainable.__module__}
+    trainable: type[Trainable] = type(experiment.trainable.__name__, (experiment.trainable,), own)
+    return trainable(config)
 
 
 def _train(trial: Trainable, max_epochs: int) -> None:

@@ -8,10 +8,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestune.define_by_run.discovery import is_build_model, lines
 from orchestune.errors import ExperimentError, OrchestuneError, UnknownName
 from orchestune.experiment import Experiment
+from orchestune.pairs import AUTO
 from orchestune.schedulers import scheduler
 from orchestune.searchers import searcher
+from orchestune.space import Space
 from orchestune.space.expression import parse_call, parse_expression
 from orchestune.training.needs import name_of
 from orchestune.training.resources import Resources
@@ -43,6 +46,8 @@ def _bytes(text: str) -> int:
 def _declaration(find: Callable[[str], Any]) -> Callable[[str], Any]:
     def declare(text: str) -> Any:
         name, args, kwargs = parse_call(text)
+        if name == AUTO and not args and not kwargs:
+            return AUTO
         declaration = find(name)
         known = [f.name for f in dataclasses.fields(declaration)]
         if args:
@@ -55,12 +60,19 @@ def _declaration(find: Callable[[str], Any]) -> Callable[[str], Any]:
     return declare
 
 
+def _plateau(text: str) -> Any:
+    return None if text.lower() == "none" else _declaration(scheduler)(text)
+
+
 # Setting -> how its text is read, and the words for what is legal.
 SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
     "searcher": (_declaration(searcher), "a searcher's name, or random, hyperopt(gamma=0.3)"),
     "scheduler": (_declaration(scheduler), "a scheduler's name, or fifo, asha(grace_period=2)"),
     "num_samples": (_optional, "a whole number of trials, or none"),
     "max_epochs": (_whole, "a whole number of epochs"),
+    "total_epochs": (_optional, "a whole number of epochs, or none"),
+    "early_stopping": (_plateau, "a plateau, as plateau(patience=5), or none"),
+    "executions_per_trial": (_whole, "a whole number"),
     "time_budget_s": (float, "a number of seconds"),
     "stop_at_score": (float, "a number"),
     "max_concurrent_trials": (_whole, "a whole number"),
@@ -83,7 +95,7 @@ def apply_overrides(experiment: Experiment, overrides: Mapping[str, str]) -> Exp
     for name, text in overrides.items():
         try:
             if name.startswith(SET):
-                space = _placed(space, name.removeprefix(SET).split("/"), parse_expression(text))
+                space = _placed(_mapping(space), name.removeprefix(SET).split("/"), parse_expression(text))
                 changes["space"] = space
                 continue
             if name not in SETTINGS:
@@ -98,6 +110,15 @@ def apply_overrides(experiment: Experiment, overrides: Mapping[str, str]) -> Exp
     if mistakes:
         raise ExperimentError(mistakes, "the command line")
     return dataclasses.replace(experiment, **changes)
+
+
+def _mapping(space: Any) -> Any:
+    """The lines of a space that is written as a build_model, which can be replaced one by one."""
+    if isinstance(space, Space):
+        raise OrchestuneError(
+            "the experiment's space is typed already: give it as a dictionary, or the build_model itself"
+        )
+    return lines(space) if is_build_model(space) else space
 
 
 def _read(name: str, text: str) -> Any:

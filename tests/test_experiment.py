@@ -12,7 +12,22 @@ from typing import Any
 import pytest
 from ray import tune
 
-from orchestune import Asha, Experiment, Fifo, Grid, HyperOpt, Random, Resources, arguments, catalog
+from orchestune import (
+    Asha,
+    Experiment,
+    Fifo,
+    Grid,
+    HyperBand,
+    HyperOpt,
+    Pbt,
+    Plateau,
+    Random,
+    Resources,
+    Sequential,
+    arguments,
+    catalog,
+    perturb,
+)
 from orchestune.errors import ExperimentError, RunStateError
 from orchestune.overrides import SETTINGS, apply_overrides
 from orchestune.running.runner import check_unchanged
@@ -68,6 +83,10 @@ def experiment(**changes: Any) -> Experiment:
         "scheduler": Asha(grace_period=2),
         "num_samples": 8,
         "max_epochs": 16,
+        "total_epochs": None,
+        "early_stopping": Plateau(patience=4),
+        "executions_per_trial": 2,
+        "points_to_evaluate": (),
         "time_budget_s": 600.0,
         "stop_at_score": 0.01,
         "resources": Resources(cpu=2, gpu=0.5),
@@ -87,6 +106,8 @@ def mistakes(**changes: Any) -> tuple[str, ...]:
 
 # ---- what is refused
 
+COUNTS = ("max_epochs", "checkpoint_every", "executions_per_trial")
+PERTURBED = {"lr": perturb(tune.loguniform(1e-4, 1e-1))}
 WHOLE = "it must be a whole number, 1 or more"
 FUNCTION = "trainable function is a function: write a class with"
 GRID = "parameter 'lr': {} cannot promise to try every value of a tune.grid_search; use the searcher Grid()"
@@ -105,10 +126,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"space": {"lr": tune.uniform(1, 0)}}, "parameter 'lr': needs low < high, got low=1.0, high=0.0"),
     *[
         ({name: wrong}, f"{name} is {wrong!r}: {WHOLE}")
-        for name in ("max_epochs", "checkpoint_every", "num_samples", "max_concurrent_trials")
+        for name in (*COUNTS, "num_samples", "max_concurrent_trials", "total_epochs")
         for wrong in (0, -1, True, 2.0, "4", math.inf)
     ],
-    *[({name: None}, f"{name} is None: {WHOLE}") for name in ("max_epochs", "checkpoint_every")],
+    *[({name: None}, f"{name} is None: {WHOLE}") for name in COUNTS],
     *[
         ({name: wrong}, f"{name} is {wrong!r}: it must be a whole number, 0 or more")
         for name in ("seed", "max_retries")
@@ -145,9 +166,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"resources": at_the_end},  # right in the middle of the space, wrong at its end
         f"resources: {__name__}:at_the_end returned what cannot be had: resources.cpu is 0: it must be a number above",
     ),
-    ({"searcher": "random"}, "searcher is 'random': it must be a declaration such as HyperOpt()"),
+    ({"searcher": "randon"}, "no searcher named 'randon'. Did you mean 'random'? Known: "),
+    ({"searcher": 3}, "searcher is 3: it must be a declaration such as HyperOpt(), or a name"),
     ({"searcher": HyperOpt}, "searcher is <class 'orchestune.searchers.hyperopt.HyperOpt'>: it must be a declaration"),
-    ({"scheduler": "asha"}, "scheduler is 'asha': it must be a declaration such as Asha(grace_period=2)"),
+    ({"scheduler": "ahsa"}, "no scheduler named 'ahsa'. Did you mean 'asha'? Known: "),
+    ({"early_stopping": 3}, "early_stopping is 3: it must be Plateau(patience=5), or None"),
+    ({"points_to_evaluate": [{"lrr": 0.1}]}, "points_to_evaluate: parameter 'lrr'"),
+    ({"searcher": Random(), "scheduler": "multifidelity"}, "scheduler multifidelity chooses configurations by its own"),
+    ({"searcher": Sequential(), "scheduler": HyperBand()}, "searcher sequential waits until trials have ended, and hyperband"),
+    ({"searcher": HyperOpt(), "scheduler": Pbt(), "space": PERTURBED}, "scheduler pbt changes configurations while"),
+    ({"searcher": Random(), "scheduler": Pbt()}, "pbt: nothing in the space may change while a trial trains"),
     ({"scheduler": Asha}, "scheduler is <class 'orchestune.schedulers.asha.Asha'>: it must be a declaration"),
     ({"scheduler": None}, "scheduler is None: it must be a declaration"),
     ({"searcher": Random(), "space": {"lr": tune.grid_search([0.1])}}, GRID.format("Random")),
@@ -155,7 +183,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"scheduler": Asha(grace_period=17)}, "asha: grace_period=17 is more than max_epochs=16"),
     (
         {"num_samples": None, "time_budget_s": None, "stop_at_score": None},
-        "num_samples is None: the run would never end; give it, time_budget_s or stop_at_score",
+        "num_samples is None: the run would never end; give it, total_epochs, time_budget_s or stop_at_score",
     ),
 ]
 
@@ -199,7 +227,7 @@ def test_a_trainable_that_saves_nothing() -> None:
 def test_all_mistakes_at_once() -> None:
     found = mistakes(
         metric="val_los", mode="mn", num_samples=0, max_epochs=0, seed=-1, resources=Resources(cpu=0, gpu=-1),
-        space={"lr": tune.uniform(1, 0), "hiden": 1}, searcher="x", scheduler="y",
+        space={"lr": tune.uniform(1, 0), "hiden": 1}, searcher=1, scheduler=2,
     )  # fmt: skip
     assert [mistake.split()[0] for mistake in found] == [
         "no", "parameter", "no", "mode", "max_epochs", "num_samples", "seed", "resources.cpu", "resources.gpu",
@@ -230,6 +258,10 @@ CHANGED: dict[str, Any] = {
     "scheduler": Asha(grace_period=3),
     "num_samples": None,
     "max_epochs": 17,
+    "total_epochs": 99,
+    "early_stopping": Plateau(patience=4, min_delta=0.1),
+    "executions_per_trial": 3,
+    "points_to_evaluate": [{"lr": 0.01}],
     "time_budget_s": None,
     "stop_at_score": None,
     "resources": Resources(cpu=2, gpu=1),
@@ -245,7 +277,7 @@ def test_the_question_is_strict_json() -> None:
     assert json.loads(json.dumps(question, allow_nan=False)) == json.loads(json.dumps(experiment().to_json()))
     assert set(question) == {field.name for field in dataclasses.fields(Experiment)}
     assert question["searcher"] == {"name": "random"}
-    assert question["scheduler"] == {"name": "asha", "grace_period": 2, "reduction_factor": 4}
+    assert question["scheduler"] == {"name": "asha", "grace_period": 2, "reduction_factor": 4, "promote": False}
     assert question["trainable"].endswith(":Model")
 
 

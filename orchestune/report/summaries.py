@@ -59,7 +59,8 @@ class Summaries:
         another run's trial beside it; what is too long for its column is cut at the end, hence the number first."""
         group = f"{event['trial']} {self._run}"
         start = plugin_data_pb2.SessionStartInfo(group_name=group, start_time_secs=event["t"])
-        for name, value in self._space.values(event["config"]).items():
+        # names that a trial met beyond the space have no column: columns are told once
+        for name, value in self._space.values(self._space.known(event["config"])).items():
             start.hparams[name].CopyFrom(self._columns[name].value(value))
         return _hparams(metadata.SESSION_START_INFO_TAG, session_start_info=start)
 

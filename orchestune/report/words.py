@@ -72,7 +72,7 @@ def summary(record: Record, root: Path) -> list[str]:
     else:
         epoch, value = winner.best
         lines.append(f"best        trial {winner.id}: {record.metric} {number(value)} at epoch {epoch}")
-        lines.append(f"            {config(winner.config)}")
+        lines.append(f"            {config(winner.best_config)}")
     end = record.run_end or {}
     if end.get("test"):
         told = ", ".join(f"{name} {number(value)}" for name, value in end["test"].items())

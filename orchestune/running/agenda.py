@@ -31,7 +31,8 @@ class Agenda:
         self._exhausted = False  # the searcher has no more questions
         # The newest question and its number. It is asked once, however long it has to wait for room: asked again with
         # what was learnt meanwhile, large configurations would be passed over for small ones, which fit sooner.
-        self._question: tuple[int, Any] = (-1, None)
+        # Unless a trial has enlarged the searcher's space meanwhile.
+        self._question: tuple[int, Any, Any] = (-1, None, None)  # number, space, configuration
 
     def lost(self, trial: Trial) -> None:
         """The trial's leg broke off by nobody's fault: it goes on before anything else."""
@@ -62,7 +63,8 @@ class Agenda:
         if self._exhausted:
             return None
         number = len(record.trials)
-        config = self._ask(number) if work.config is None else work.config
+        asked = work.config is None or number < self._searcher.given  # the user's own points come first
+        config = self._ask(number) if asked else work.config
         if isinstance(config, dict):
             return Due(Trial(f"{number:04d}", config, record.maximize), config, work.until)
         if config != FINISHED:
@@ -72,6 +74,7 @@ class Agenda:
         return None
 
     def _ask(self, number: int) -> Any:
-        if self._question[0] != number or not isinstance(self._question[1], dict):
-            self._question = (number, self._searcher.ask(number))
-        return self._question[1]
+        known, space, config = self._question
+        if known != number or space is not self._searcher.space or not isinstance(config, dict):
+            self._question = (number, self._searcher.space, self._searcher.ask(number))
+        return self._question[2]

@@ -11,21 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from orchestune.errors import CheckpointDamaged, DataError, RunAborted, StorageError
+from orchestune.errors import CheckpointDamaged, DataError, StorageError
 from orchestune.experiment import Experiment
 from orchestune.running import events
 from orchestune.running.admission import Admission, Refused
 from orchestune.running.agenda import Agenda, Due
-from orchestune.running.failure import Failure
+from orchestune.running.failure import Failure, Streak
 from orchestune.running.finale import Finale
+from orchestune.running.growing import scheduler_of, searcher_of
 from orchestune.running.journal import Event, Journal
 from orchestune.running.memory import Memory
 from orchestune.running.record import Record, Trial
 from orchestune.running.room import Room
+from orchestune.running.seeds import trial_seed
 from orchestune.running.verdict import score_of, verdict
 from orchestune.schedulers.base import WAIT, Decision
+from orchestune.schedulers.early_stopping import rule
 from orchestune.searchers.base import FINISHED
 from orchestune.training.checkpoint import CheckpointStore, Manifest
 from orchestune.training.files import data_folder
@@ -33,7 +34,6 @@ from orchestune.training.legs import Leg
 from orchestune.training.resources import Resources
 
 REFUSALS = 100  # so many trials may be refused before Tune has its turn again, and sees whether Ctrl-C was pressed
-SAME_ERRORS = 3  # so many trials in a row with one traceback: it is the code, not the configuration
 
 Observer = Callable[[Event, Record], None]
 At = tuple[str, int, int] | None  # the checkpoint that a leg starts from: trial, leg, epoch
@@ -55,12 +55,13 @@ class Conductor:
         self.experiment = experiment
         self._journal, self._store = journal, store
         self._observe, self._say, self._clock = observe, say, clock
-        self._memory = Memory(experiment)
+        searcher, scheduler = searcher_of(experiment), scheduler_of(experiment)
+        self._memory = Memory(searcher, scheduler, experiment.mode, experiment.reached)
         self._finale = Finale(store, self.folder / "best", experiment.max_retries, say)
-        self._agenda = Agenda(self._memory.searcher, self._memory.scheduler)
+        self._agenda = Agenda(searcher, scheduler)
         self._admission = Admission(experiment, Room([]))  # the room is known once Ray is there
         self._limit: str | None = None  # what else has ended the run
-        self._same_errors = ("", 0)  # the last code error's signature, and how often it came in a row
+        self._streak = Streak()
         self._memory.replay(journal.events)
 
     @property
@@ -135,7 +136,7 @@ class Conductor:
             if not isinstance(due, Due):
                 if self._room.is_empty:
                     if due is WAIT:
-                        raise RuntimeError(f"{self.experiment.scheduler} waits although nothing is live")
+                        raise RuntimeError(f"{self.experiment.pair.scheduler} waits although nothing is live")
                     self._limit = "done"
                 return None
             try:
@@ -163,11 +164,12 @@ class Conductor:
         source = self._store.newest(due.source, self._say) if due.source else None
         if source and due.lost and not self._catch_up(trial, source):
             return None
-        start = (source.place.trial, source.place.leg, source.place.epoch) if source else None
         number = trial.leg + 1
         self._store.fence(trial.id, number)
-        self._commit(events.leg(trial, number, due.config, start, due.until, self._seed(trial)))
-        return self._leg(trial, number, start, due.until, needs)
+        place, origin = (self._store.adopt(source.place, trial.id, number), source.place.at) if source else (None, None)
+        config = trial.config if due.lost else due.config  # what was caught up on may have added to it
+        self._commit(events.leg(trial, number, config, origin, due.until, self._seed(trial)))
+        return self._leg(trial, number, place.at if place else None, due.until, needs)
 
     def _leg(self, trial: Trial, number: int, start: At, until: int, needs: Resources, **purpose: str) -> Leg:
         e, folder = self.experiment, data_folder()
@@ -181,7 +183,9 @@ class Conductor:
         return trial_seed(self.experiment.seed, trial.number)
 
     def config_of(self, leg: Leg) -> dict[str, Any]:
-        return self.record.trials[leg.trial].config
+        """Of the checkpoint that is scored, or else of the trial's newest leg."""
+        trial = self.record.trials[leg.trial]
+        return trial.config_at(leg.start_epoch) if leg.purpose == "test" else trial.config
 
     # ---- a report
 
@@ -197,15 +201,19 @@ class Conductor:
 
     def _judge(self, trial: Trial, leg: int, report: dict[str, Any]) -> Decision:
         epoch, score = report["epoch"], score_of(self.experiment, trial.id, report)
-        event = {"event": "report", "trial": trial.id, "leg": leg, "epoch": epoch, "score": score,
+        event: Event = {"event": "report", "trial": trial.id, "leg": leg, "epoch": epoch, "score": score,
                  "metrics": report["metrics"], "seconds": report["seconds"],
-                 **({"telemetry": report["telemetry"]} if "telemetry" in report else {})}  # fmt: skip
+                 **{key: report[key] for key in ("telemetry", "new") if key in report}}  # fmt: skip
         decision = self._memory.decide(event)
+        total = self.experiment.total_epochs
+        if total is not None and (self.record.reports + 1) * self.experiment.executions_per_trial >= total:
+            self._limit = self._limit or "total_epochs"
         done = bool(report.get("done"))
-        judged = verdict(self.experiment, epoch, score, decision, done=done, ending=self._ending)
+        by = rule(self._memory.scheduler, trial.id)
+        judged = verdict(self.experiment, epoch, score, decision, rule=by, done=done, ending=self._ending)
         event |= judged.to_json()
         if judged.decision is Decision.STOP:
-            self._same_errors = ("", 0)
+            self._streak = Streak()
             self._commit(event, events.end(trial, str(judged.status), str(judged.why)))
         elif judged.decision is Decision.PAUSE:
             self._commit(event, events.leg_end(trial, "pause"))
@@ -260,24 +268,22 @@ class Conductor:
         error = failure.error if failure.error != failure.why else None
         self._commit(*before, events.end(trial, "failed", failure.why, fault=failure.fault, error=error))
         if failure.fault == "code":
-            signature, times = self._same_errors
-            self._same_errors = (failure.signature, times + 1 if signature == failure.signature else 1)
-            if self._same_errors[1] >= SAME_ERRORS:
-                raise RunAborted(f"{SAME_ERRORS} trials in a row failed at the same place:\n{failure.error}")
+            self._streak.add(failure)
 
     # ---- the end of the run
 
     def _close(self) -> Leg | None:
         """Nothing is live any more: the last trials' ends, the one look at the test split, the end of the run."""
         for trial in self.record.open:
-            self._commit(events.end(trial, "stopped", f"{self._ending}, epoch {trial.epochs}"))
+            # One that waits when all is done was passed over: the scheduler ended it, not the end of the run.
+            why = rule(self._memory.scheduler, trial.id) if self._ending == "done" else self._ending
+            self._commit(events.end(trial, "stopped", f"{why}, epoch {trial.epochs}"))
         winner, place = self.record.best, self._finale.place(self.record)
         if winner and place:
             if self._finale.wants_test() and hasattr(self.experiment.trainable, "test"):
-                start = (place.trial, place.leg, place.epoch)
                 needs = self._admission.needs_again(winner)
-                return self._leg(winner, winner.leg, start, place.epoch, needs, purpose="test")
-            self._finale.put_aside(place, winner.config)
+                return self._leg(winner, winner.leg, place.at, place.epoch, needs, purpose="test")
+            self._finale.put_aside(place, winner.config_at(place.epoch))
         self._commit({"event": "run_end", "why": self._ending, **self._finale.to_json()})
         return None
 
@@ -291,8 +297,3 @@ class Conductor:
         for event in stamped:
             self._memory.take(event)
             self._observe(event, self.record)
-
-
-def trial_seed(seed: int, number: int) -> int:
-    """The seed of the `number`-th trial of an experiment with this seed."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

@@ -11,8 +11,10 @@ import ray.cloudpickle
 from ray.exceptions import RayTaskError
 
 from orchestune.durable import NO_ROOM
-from orchestune.errors import CheckpointDamaged, DataError
+from orchestune.errors import CheckpointDamaged, DataError, RunAborted
 from orchestune.training.checkpoint import Fenced
+
+SAME_ERRORS = 3  # so many trials in a row with one traceback: it is the code, not the configuration
 
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -47,6 +49,20 @@ class Failure:
     def why(self) -> str:
         """The error in one line."""
         return raised(self.error).splitlines()[0]
+
+
+class Streak:
+    """Trials that fail one after the other at the same place of the code; one that ends otherwise ends the streak."""
+
+    def __init__(self) -> None:
+        self._signature, self._times = "", 0
+
+    def add(self, failure: Failure) -> None:
+        """Raises RunAborted where it is the code by now, not the configuration."""
+        self._times = self._times + 1 if failure.signature == self._signature else 1
+        self._signature = failure.signature
+        if self._times >= SAME_ERRORS:
+            raise RunAborted(f"{SAME_ERRORS} trials in a row failed at the same place:\n{failure.error}")
 
 
 def failure_of(trial: Any) -> Failure:

@@ -27,7 +27,7 @@ class Finale:
             return None
         sign = 1 if record.maximize else -1
         for place in sorted(
-            self._store.places(winner.id),
+            (place for place in self._store.places(winner.id) if winner.trained(place.leg, place.epoch)),
             key=lambda kept: (sign * winner.scores.get(kept.epoch, -sign * float("inf")), -kept.epoch),
             reverse=True,
         ):

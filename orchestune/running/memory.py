@@ -4,22 +4,30 @@ knowledge."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from orchestune.experiment import Experiment
+from orchestune.running.growing import GrowingScheduler, GrowingSearcher
 from orchestune.running.journal import Event
 from orchestune.running.record import Record, Trial
-from orchestune.schedulers.base import Decision, Report
+from orchestune.schedulers.base import Decision, Report, Scheduler
+from orchestune.searchers.base import Searcher
 
 
 class Memory:
     """Takes events in; the same events, the same memory, whether they happen now or are read again."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        scheduler: Scheduler,
+        mode: str,
+        reaches: Callable[[float], bool] = lambda score: False,
+    ) -> None:
+        """`reaches`: whether a score, in the metric's own terms, ends the run."""
         self.record = Record()
-        self.searcher, self.scheduler = experiment.build_searcher(), experiment.build_scheduler()
+        self.searcher, self.scheduler = searcher, scheduler
         self.reached = False  # the score at which the run is to end
-        self._experiment = experiment
+        self._sign, self._reaches = 1 if mode == "max" else -1, reaches
 
     def replay(self, events: Iterable[Event]) -> None:
         """Takes the journal in as if it happened again; its word is final."""
@@ -30,7 +38,7 @@ class Memory:
 
     def decide(self, event: Event) -> Decision:
         """The scheduler's word on a report, which it is told by this."""
-        score = math.nan if event["score"] is None else self._experiment.sign * event["score"]
+        score = math.nan if event["score"] is None else self._sign * event["score"]
         return self.scheduler.decide(Report(event["trial"], event["epoch"], score))
 
     def take(self, event: Event) -> None:
@@ -47,14 +55,17 @@ class Memory:
             self.scheduler.started(trial.id, start, event["until"], event["config"])
             return
         ended = kind == "end"
+        for one in (self.searcher, self.scheduler):
+            if event.get("new") and isinstance(one, GrowingSearcher | GrowingScheduler):
+                one.met(trial.number, event["new"])
         self.searcher.tell(trial.number, self._lesson(trial), ended)
         if ended:
             self.scheduler.ended(trial.id, event["status"])
-        elif event["score"] is not None and self._experiment.reached(event["score"]):
+        elif event["score"] is not None and self._reaches(event["score"]):
             self.reached = True
 
     def _lesson(self, trial: Trial) -> dict[int, float]:
         """What the searcher is to learn: nothing good of a configuration that made its trial fail."""
         if trial.fault in ("config", "code"):
             return {}
-        return {epoch: self._experiment.sign * score for epoch, score in trial.scores.items()}
+        return {epoch: self._sign * score for epoch, score in trial.scores.items()}

@@ -12,12 +12,21 @@ from orchestune.running.journal import Event
 ENDED = ("finished", "stopped", "diverged", "failed")
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A trial that went on with another configuration, or from another trial's weights."""
+
+    leg: int  # the first one after it
+    epoch: int  # of the trial, completed before it
+    config: dict[str, Any]  # the trial's before it
+
+
 @dataclass
 class Trial:
-    """One configuration and all that became of it, over every leg."""
+    """One configuration and all that became of it, over every leg; or several, one after another."""
 
     id: str
-    config: dict[str, Any]
+    config: dict[str, Any]  # of the newest leg
     maximize: bool
     until: int = 0
     leg: int = 0  # the newest leg's number
@@ -34,6 +43,7 @@ class Trial:
     seed: int | None = None
     spent: dict[str, float] = field(default_factory=dict)  # seconds by part: train_s, of it data_s, evaluate_s, ...
     examples: float = 0.0  # trained on, over all epochs
+    turns: list[Turn] = field(default_factory=list)  # oldest first
 
     @property
     def number(self) -> int:
@@ -63,6 +73,20 @@ class Trial:
         return max(finite, key=lambda pair: (sign * pair[1], -pair[0]))
 
     @property
+    def best_config(self) -> dict[str, Any]:
+        """What its best epoch was trained with."""
+        return self.config_at(self.best[0]) if self.best else self.config
+
+    def config_at(self, epoch: int) -> dict[str, Any]:
+        """What it was trained with up to the report of `epoch`."""
+        return next((turn.config for turn in self.turns if epoch <= turn.epoch), self.config)
+
+    def trained(self, leg: int, epoch: int) -> bool:
+        """Whether a checkpoint of this leg and epoch is what was reported as that epoch: not so where the leg goes on
+        from weights taken over at it."""
+        return sum(turn.leg <= leg for turn in self.turns) == sum(turn.epoch < epoch for turn in self.turns)
+
+    @property
     def may_win(self) -> bool:
         return self.status not in ("diverged", "failed") and self.best is not None
 
@@ -76,6 +100,7 @@ class Record:
     session: Event = field(default_factory=dict)  # the newest
     run_end: Event | None = None
     elapsed: float = 0.0  # seconds, over all sessions
+    reports: int = 0
     _since: float = 0.0  # when the newest session began
     _before: float = 0.0  # seconds of the sessions before it
 
@@ -137,17 +162,24 @@ class Record:
         if trial is None:
             trial = Trial(event["trial"], event["config"], self.maximize)
             self.trials[trial.id] = trial
+        start = event["from"]
+        if event["config"] != trial.config or (start and start[0] != trial.id):
+            trial.turns.append(Turn(event["leg"], trial.epochs, trial.config))
+            trial.config = event["config"]
         trial.leg, trial.leg_open, trial.until = event["leg"], True, event["until"]
         trial.seed = event.get("seed")
         trial.decision = None if trial.decision == "pause" else trial.decision
 
     def _on_report(self, event: Event) -> None:
+        self.reports += 1
         trial = self.trials[event["trial"]]
         score = event["score"]
         trial.scores[event["epoch"]] = math.nan if score is None else score
         trial.decision, trial.retries = event["decision"], 0
         trial.status_due, trial.why = event.get("status"), event.get("why", "")
         trial.seconds += event["seconds"]
+        if "new" in event:  # what the trial was not asked for, and drew
+            trial.config = _with_new(trial.config, event["new"])
         telemetry = event.get("telemetry", {})
         for part, seconds in telemetry.items():
             if part.endswith("_s"):
@@ -167,3 +199,11 @@ class Record:
 
     def _on_run_end(self, event: Event) -> None:
         self.run_end = event
+
+
+def _with_new(config: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    from orchestune.space.growth import placed  # here: few runs need it, and reading one is to be quick
+
+    for name, told in new.items():
+        config = placed(config, name, told["value"])
+    return config

@@ -34,6 +34,7 @@ from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, ray_ses
 from orchestune.running.record import Record
 from orchestune.running.room import Room
 from orchestune.training.checkpoint import CheckpointStore
+from orchestune.training.copies import copies
 from orchestune.training.files import data_folder
 from orchestune.training.legs import with_legs
 from orchestune.training.needs import ResourcesOf
@@ -197,7 +198,7 @@ def _fit(conductor: Conductor, guard: Guard) -> None:
     experiment = conductor.experiment
     trainable = experiment.trainable
     tuner = tune.Tuner(
-        with_legs(trainable),
+        with_legs(copies(trainable, experiment.executions_per_trial)),
         tune_config=tune.TuneConfig(
             search_alg=Feed(conductor, guard),
             scheduler=Gate(conductor, guard),
@@ -244,7 +245,7 @@ def _opened(listeners: Sequence[Listener], terminal: TextIO, experiment: Experim
 
 def _about_here() -> dict[str, Any]:
     """What made these results: the process, the versions, the project's commit."""
-    packages = ("orchestune", "ray", "torch", "hyperopt", "numpy")
+    packages = ("orchestune", "ray", "torch", "hyperopt", "optuna", "bayesian-optimization", "numpy")
     return {
         "pid": os.getpid(),
         "host": platform.node(),

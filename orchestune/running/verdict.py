@@ -37,9 +37,17 @@ def score_of(experiment: Experiment, trial: str, report: dict[str, Any]) -> floa
 
 
 def verdict(
-    experiment: Experiment, epoch: int, score: float | None, decision: Decision, *, done: bool, ending: str | None
+    experiment: Experiment,
+    epoch: int,
+    score: float | None,
+    decision: Decision,
+    *,
+    rule: str,
+    done: bool,
+    ending: str | None,
 ) -> Verdict:
-    """`decision` is the scheduler's; `done`: the trainable has had enough; `ending`: why the whole run is ending."""
+    """`decision` is the scheduler's, by its `rule`; `done`: the trainable has had enough; `ending`: why the whole run
+    is ending."""
 
     def stop(status: str, why: str) -> Verdict:
         return Verdict(Decision.STOP, status, f"{why}, epoch {epoch}")
@@ -53,7 +61,7 @@ def verdict(
     if done:
         return stop("finished", "the trainable is done")
     if decision is Decision.STOP:
-        return stop("stopped", experiment.scheduler.name)
+        return stop("stopped", rule)
     if ending:
         return stop("stopped", ending)
     return Verdict(decision)

@@ -15,9 +15,23 @@ from orchestune.schedulers.base import (
     Start,
     Work,
 )
+from orchestune.schedulers.early_stopping import early, rule
 from orchestune.schedulers.fifo import Fifo
+from orchestune.schedulers.hyperband import HyperBand
+from orchestune.schedulers.median import Median
+from orchestune.schedulers.multifidelity import MultiFidelityRungs
+from orchestune.schedulers.pbt import Pbt
+from orchestune.schedulers.plateau import Plateau
 
-SCHEDULERS: dict[str, type[Declaration]] = {"fifo": Fifo, "asha": Asha}
+SCHEDULERS: dict[str, type[Declaration]] = {
+    "fifo": Fifo,
+    "asha": Asha,
+    "hyperband": HyperBand,
+    "median": Median,
+    "plateau": Plateau,
+    "pbt": Pbt,
+    "multifidelity": MultiFidelityRungs,
+}
 
 
 def scheduler(name: str) -> type[Declaration]:
@@ -36,9 +50,16 @@ __all__ = [
     "Decision",
     "Declaration",
     "Fifo",
+    "HyperBand",
+    "Median",
+    "MultiFidelityRungs",
+    "Pbt",
+    "Plateau",
     "Report",
     "Scheduler",
     "Start",
     "Work",
+    "early",
+    "rule",
     "scheduler",
 ]

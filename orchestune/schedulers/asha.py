@@ -1,7 +1,7 @@
 """Asynchronous successive halving: at a few epochs, the rungs, only the better part of the trials goes on.
 
-Li et al. 2018, "A System for Massively Parallel Hyperparameter Tuning" (arXiv 1810.05934), in the stopping
-variant of Ray's `AsyncHyperBandScheduler` with one bracket, whose decisions it shares on finite scores at the
+Li et al. 2018, "A System for Massively Parallel Hyperparameter Tuning" (arXiv 1810.05934). The scheduler here is the
+stopping variant of Ray's `AsyncHyperBandScheduler` with one bracket, whose decisions it shares on finite scores at the
 rungs. It leaves Ray's where a diverged trial is stopped and enters no rung, and where a report is recorded at
 one rung at most.
 """
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from orchestune.schedulers.base import Report
+from orchestune.schedulers.base import Report, Scheduler
+from orchestune.schedulers.promoting import PromotingScheduler
 from orchestune.schedulers.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -26,14 +27,16 @@ class Asha:
     """Stops a trial that arrives at a rung below the best 1/`reduction_factor` of those there before.
 
     The first to arrive at a rung always goes on, and so do trials that arrive in improving order: nothing
-    waits for a rung to fill, at the price of a budget above synchronous halving's.
+    waits for a rung to fill, at the price of a budget above synchronous halving's. With `promote`, as in the paper, a
+    trial waits at each rung until it is among the best 1/`reduction_factor` of all that came there so far: cheaper, and
+    slower to have its first trial trained to the end.
     """
 
     grace_period: int = 1  # epochs before any trial may be stopped: the first rung
     reduction_factor: float = 4  # rung to rung: epochs grow and trials shrink by it
+    promote: bool = False  # pause at the rungs and go on with the best, instead of stopping the others
 
     name: ClassVar[str] = "asha"
-    pauses: ClassVar[bool] = False
     chooses: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -42,16 +45,30 @@ class Asha:
             raise ValueError(f"Asha(grace_period={period!r}): epochs, an int of at least 1")
         if not isinstance(factor, int | float) or not 1 < factor < math.inf:
             raise ValueError(f"Asha(reduction_factor={factor!r}): a finite number above 1, usually 2 to 4")
+        if not isinstance(self.promote, bool):
+            raise ValueError(f"Asha(promote={self.promote!r}): True or False")
+
+    @property
+    def pauses(self) -> bool:
+        return self.promote
 
     def refuse(self, space: Space, max_epochs: int, num_samples: int | None) -> list[str]:
-        if self.grace_period <= max_epochs:
-            return []
-        return [
-            f"asha: grace_period={self.grace_period} is more than max_epochs={max_epochs}, so that it would "
-            f"stop nothing; set grace_period to at most {max_epochs}, raise max_epochs, or use 'fifo'"
-        ]
+        refusals = []
+        if self.grace_period > max_epochs:
+            refusals.append(
+                f"asha: grace_period={self.grace_period} is more than max_epochs={max_epochs}, so that it would "
+                f"stop nothing; set grace_period to at most {max_epochs}, raise max_epochs, or use 'fifo'"
+            )
+        if self.promote and num_samples is not None and num_samples < self.reduction_factor:
+            refusals.append(
+                f"asha: with promote=True one trial in reduction_factor={self.reduction_factor} goes on, which of "
+                f"num_samples={num_samples} is none; raise num_samples or lower reduction_factor"
+            )
+        return refusals
 
-    def build(self, space: Space, max_epochs: int, num_samples: int | None, seed: int) -> AshaScheduler:
+    def build(self, space: Space, max_epochs: int, num_samples: int | None, seed: int) -> Scheduler:
+        if self.promote:
+            return PromotingScheduler(self.grace_period, self.reduction_factor, max_epochs, num_samples)
         return AshaScheduler(self, max_epochs, num_samples)
 
 

@@ -100,8 +100,12 @@ class Declaration(Protocol):
     @property
     def name(self) -> str: ...
 
-    pauses: ClassVar[bool]  # trials are continued later, and end with the run: none is over before
     chooses: ClassVar[bool]  # it fills configurations in by itself
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials are continued later, and end with the run: none is over before."""
+        ...
 
     def refuse(self, space: Space, max_epochs: int, num_samples: int | None) -> list[str]:
         """Why it cannot serve such a run, a sentence each; empty where it can."""

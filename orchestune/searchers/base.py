@@ -8,7 +8,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from ray.tune.search import Searcher as RaySearcher
 
@@ -30,6 +30,8 @@ class Searcher(RaySearcher):  # type: ignore[misc]  # Ray ships no types
     in a hand-written `tune.Tuner`, which is where `metric` and `mode` matter: the engine turns scores around
     itself.
     """
+
+    given = 0  # how many of the first questions are the user's own points
 
     def __init__(
         self,
@@ -159,6 +161,15 @@ class Declaration(Protocol):
 
     def build(self, space: Space, **common: Any) -> Searcher:
         """A fresh searcher; `common` is what `Searcher` takes. SpaceError with the first of `refuse`."""
+        ...
+
+
+@runtime_checkable
+class Finite(Protocol):
+    """A declaration whose questions can be counted."""
+
+    def count(self, space: Space) -> int:
+        """How many questions there are at the most."""
         ...
 
 

@@ -50,17 +50,25 @@ class Grid:
 
 
 class GridSearcher(Searcher):
-    """Walks through the combinations as far as it is asked."""
+    """Walks through the combinations as far as it is asked; past those that were given as points beforehand."""
 
     def __init__(self, space: Space, points: int, **kwargs: Any) -> None:
         super().__init__(space, **kwargs)
         self.points = points
+        self._given: set[str] = set()
         self._seen: list[Config] = []
         self._rest: Iterator[Config] | None = None
 
+    def born(self, n: int, config: Config) -> None:
+        super().born(n, config)
+        if n < 0 and form(config) not in self._given:
+            self._given.add(form(config))
+            self._seen, self._rest = [], None
+
     def ask(self, n: int) -> Config | str | None:
         if self._rest is None:
-            self._rest = combinations(self.space, self.points)
+            walk = combinations(self.space, self.points)
+            self._rest = (config for config in walk if form(config) not in self._given)
         while len(self._seen) <= n:
             config = next(self._rest, None)
             if config is None:

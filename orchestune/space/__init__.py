@@ -21,6 +21,7 @@ from orchestune.space.condition import when as when
 from orchestune.space.expression import parse_call as parse_call
 from orchestune.space.expression import parse_expression as parse_expression
 from orchestune.space.integer import Int as Int
+from orchestune.space.mark import perturb as perturb
 from orchestune.space.normal import Normal as Normal
 from orchestune.space.parameter import Parameter as Parameter
 from orchestune.space.real import Float as Float

@@ -2,6 +2,7 @@
 
 lr='loguniform(1e-4, 1e-1)'     a range: any of Ray Tune's functions below, `tune.` in front or not
 hidden='[64, qrandint(32, 256, 32)]'
+lr='perturb(loguniform(1e-4, 1e-1))'
 momentum='when("optimizer", "sgd", uniform(0, 1))'
 optimizer=sgd                   a bare word is a string; true, false and null are JSON's
 """
@@ -16,11 +17,13 @@ from typing import Any
 
 from orchestune.errors import SpaceError, UnknownName
 from orchestune.space.condition import when
+from orchestune.space.mark import perturb
 
 FUNCTIONS = (
     *("uniform", "loguniform", "quniform", "qloguniform", "randint", "lograndint", "qrandint", "qlograndint"),
     *("randn", "qrandn", "choice", "grid_search"),
 )
+OURS: dict[str, Callable[..., Any]] = {"when": when, "perturb": perturb}
 WORDS = {"true": True, "false": False, "null": None}
 # no bracket, quote, comma or space: what a shell passes without quotes
 WORD = re.compile(r"[^\s()\[\]{}'\",]+")
@@ -108,9 +111,9 @@ def _call(tree: ast.Call, parameter: str, make: Callable[..., Any] | None) -> Ca
 def _domain(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], parameter: str) -> Any:
     from ray import tune  # two seconds, which commands that only read need not spend
 
-    if name not in (*FUNCTIONS, "when"):
-        raise UnknownName("function", name, (*FUNCTIONS, "when"))
-    function = when if name == "when" else getattr(tune, name)
+    if name not in (*FUNCTIONS, *OURS):
+        raise UnknownName("function", name, (*FUNCTIONS, *OURS))
+    function = OURS[name] if name in OURS else getattr(tune, name)
     try:
         inspect.signature(function).bind(*args, **kwargs)
         return function(*args, **kwargs)

@@ -18,6 +18,7 @@ class Parameter(ABC):
 
     name: str
     condition: Condition | None = None
+    perturb: bool = False  # whether its value may change in the middle of a training
 
     @property
     @abstractmethod
@@ -63,7 +64,8 @@ class Parameter(ABC):
 
     def _json(self, kind: str, **fields: Any) -> dict[str, Any]:
         condition = None if self.condition is None else self.condition.to_json()
-        return {"name": self.name, "kind": kind, **fields, "condition": condition}
+        marked = {"perturb": True} if self.perturb else {}  # absent otherwise: older journals know no such mark
+        return {"name": self.name, "kind": kind, **fields, "condition": condition, **marked}
 
 
 def clip_unit(u: float) -> float:

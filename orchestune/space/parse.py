@@ -8,6 +8,7 @@ real range excludes its upper end, one point, which ours includes.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from orchestune.errors import SpaceError
 from orchestune.space.choice import Choice
 from orchestune.space.condition import Condition, When
 from orchestune.space.integer import Int
+from orchestune.space.mark import Perturb
 from orchestune.space.normal import Normal
 from orchestune.space.parameter import Parameter
 from orchestune.space.plain import plain, whole
@@ -76,6 +78,8 @@ class _Walk:
             if isinstance(spec.then, When):
                 raise SpaceError(path, "a when() inside a when(); name one parent, which may itself be conditional.")
             return Gated(spec, self.node(spec.then, path, (*under, spec)))
+        if isinstance(spec, Perturb):
+            return self.marked(spec, path, under)
         if isinstance(spec, sample.Categorical) or (isinstance(spec, dict) and set(spec) == {"grid_search"}):
             return self.choice(spec, path, under)
         if isinstance(spec, sample.Domain):
@@ -93,6 +97,18 @@ class _Walk:
                     self.errors.append(error)
             return Row(tuple(nodes))
         return Fixed(plain(spec, path))
+
+    def marked(self, spec: Perturb, path: str, under: tuple[Raw, ...]) -> Node:
+        if isinstance(spec.range, When):
+            raise SpaceError(path, "perturb() is written inside when(): when('parent', value, perturb(range)).")
+        node = self.node(spec.range, path, under)
+        if isinstance(node, Fork):
+            raise SpaceError(path, "chooses which parameters there are, and cannot change; mark the ranges inside it.")
+        if not isinstance(node, Slot):
+            raise SpaceError(path, f"perturb() needs a range such as tune.uniform(0, 1), got {spec.range!r}.")
+        parameter, conditions = self.parameters[node.name]
+        self.parameters[node.name] = (dataclasses.replace(parameter, perturb=True), conditions)
+        return node
 
     def choice(self, spec: Any, path: str, under: tuple[Raw, ...]) -> Node:
         """A choice of plain values; or, where ranges lie inside, one of branches named `path[0]`, `path[1]`, ..."""
@@ -142,7 +158,7 @@ def _range(domain: Any, name: str) -> Parameter:
 
 def _has_ranges(spec: Any) -> bool:
     """Whether `spec` holds anything to be drawn."""
-    if isinstance(spec, sample.Domain | When):
+    if isinstance(spec, sample.Domain | When | Perturb):
         return True
     if isinstance(spec, dict):
         return set(spec) in ({"grid_search"}, {"eval"}) or any(_has_ranges(value) for value in spec.values())

@@ -107,6 +107,12 @@ class Space:
         found.check(self._by_name)
         return self.strip(found.values)
 
+    def known(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The part of a configuration that lies in this space, if it was made in a larger one; see `growth`."""
+        from orchestune.space.growth import known
+
+        return known(self, config)
+
     def contains(self, config: Mapping[str, Any]) -> bool:
         """Whether `config` is exactly what would run: legal, canonical, nothing inactive in it."""
         try:

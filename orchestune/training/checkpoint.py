@@ -37,6 +37,11 @@ class Place:
     leg: int
     trial: str
 
+    @property
+    def at(self) -> tuple[str, int, int]:
+        """As journals and legs write it."""
+        return self.trial, self.leg, self.epoch
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -144,6 +149,22 @@ class CheckpointStore:
             folder = self.folder(place)
             (folder / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(folder)
+
+    def adopt(self, place: Place, trial: str, leg: int) -> Place:
+        """Where `leg` of `trial` can start from a checkpoint: there if it is its own, or else from a copy, for its
+        owner will delete it before long. The copy has no reports: they are another trial's. Raises CheckpointDamaged.
+        """
+        if place.trial == trial:
+            return place
+        source, adopted = self.open(place), Place(place.epoch, leg, trial)
+        folder = self.folder(adopted)
+        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that a crash cut off
+        self._write(adopted, folder, [], lambda empty: self._copy_files(source, empty))
+        return adopted
+
+    @staticmethod
+    def _copy_files(source: Path, target: Path) -> None:
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
 
     def copy(self, place: Place, target: Path, extra: dict[str, Any]) -> None:
         """Puts the verified checkpoint at `target` whole or not at all, with `extra` as its config.json."""

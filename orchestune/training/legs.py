@@ -121,6 +121,8 @@ class Legs:
         }
         if done:
             report["done"] = True
+        if met := getattr(self, "met", None):  # names that the configuration lacked, with the values drawn for them
+            report["new"] = met
         if telemetry := getattr(self, "telemetry", None):
             report["telemetry"] = {name: _rounded(plain(name, value)) for name, value in telemetry.items()}
         self._unsaved.append(report)

@@ -51,5 +51,5 @@ class Precision:
         return self._scaler.state_dict() if self._scaler else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self._scaler:
+        if self._scaler and state:  # empty where the checkpoint's precision needed no scale
             self._scaler.load_state_dict(state)

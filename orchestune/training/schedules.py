@@ -5,7 +5,8 @@ Every length is in epochs, whole or not, whichever it moves by: {"name": "cosine
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,15 +102,17 @@ def make_schedule(
     if warm:  # the first update is made at 1 / (warm + 1) of the rate, so that none is made at 0
         climb = lr_scheduler.LinearLR(optimizer, start_factor=1 / (warm + 1), total_iters=warm)
         scheduler = lr_scheduler.SequentialLR(optimizer, [climb, scheduler], milestones=[warm])
-    return Schedule(scheduler, per=per, last=None if last is None else warm + last)
+    return Schedule(scheduler, per=per, last=None if last is None else warm + last, pace=moves)
 
 
 class Schedule:
     """Moves the learning rates of an optimizer: `after_update`, then `after_epoch`."""
 
-    def __init__(self, scheduler: LRScheduler | None, *, per: str = "epoch", last: int | None = None) -> None:
-        """`scheduler` is moved `last` times at the most, and then rests."""
-        self.scheduler, self.per = scheduler, per
+    def __init__(
+        self, scheduler: LRScheduler | None, *, per: str = "epoch", last: int | None = None, pace: int = 1
+    ) -> None:
+        """`scheduler` is moved `last` times at the most, and then rests; `pace`: how often an epoch, as it expects."""
+        self.scheduler, self.per, self.pace = scheduler, per, pace
         self._moved, self._last = 0, last
 
     def after_update(self) -> None:
@@ -128,13 +131,44 @@ class Schedule:
             self._move()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"moved": self._moved, "scheduler": self.scheduler.state_dict() if self.scheduler else None}
+        return {
+            "moved": self._moved,
+            "pace": self.pace,
+            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The optimizer's own state holds its learning rates."""
         self._moved = state["moved"]
         if self.scheduler:
             self.scheduler.load_state_dict(state["scheduler"])
+
+    def catch_up(self, state: dict[str, Any], rates: Sequence[float]) -> None:
+        """Goes as far as another schedule's `state` says, by its own settings, on an optimizer fresh from them.
+
+        `rates`: the learning rates that the other began with.
+        """
+        other = state["scheduler"]
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            if other and "num_bad_epochs" in other:
+                for name in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch"):
+                    setattr(self.scheduler, name, other[name])
+                self._scale(
+                    [now / first if first else 1.0 for now, first in zip(other["_last_lr"], rates, strict=True)]
+                )
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's: that no update comes before these moves
+            for _ in range(round(state["moved"] * self.pace / state.get("pace", self.pace))):
+                self._move()
+
+    def _scale(self, shares: Sequence[float]) -> None:
+        """To these shares of the rates they began with, down to the least that the plateau allows."""
+        plateau: Any = self.scheduler
+        groups = plateau.optimizer.param_groups
+        for group, share, least in zip(groups, shares, plateau.min_lrs, strict=True):
+            group["lr"] = max(group["lr"] * share, min(least, group["lr"]))
+        plateau._last_lr = [group["lr"] for group in groups]
 
     def _move(self) -> None:
         self._moved += 1

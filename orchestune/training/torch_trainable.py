@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from orchestune.training import optimizers, randomness, schedules
+from orchestune.training import altered, optimizers, randomness, schedules
 from orchestune.training.base_params import BaseParams
 from orchestune.training.data import Data, Split, batch_count, batches, shuffled
 from orchestune.training.params import parse_params
@@ -215,6 +215,7 @@ class TorchTrainable(Worker):
         """Everything that the next epoch depends on, into one file that loads without running code."""
         state = {
             "epoch": self.epoch,
+            "settings": self._settings,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -224,10 +225,10 @@ class TorchTrainable(Worker):
         torch.save(state, directory / STATE)
 
     def read_state(self, directory: Path) -> None:
+        """Goes on from there: bit for bit where the settings are the same, and with its own where they are others."""
         state = torch.load(directory / STATE, map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        altered.load(state, self.optimizer, self.schedule, self._settings)
         self.precision.load_state_dict(state["precision"])
         self.epoch = state["epoch"]
         randomness.restore(state["random"], self.device)
@@ -249,6 +250,7 @@ class TorchTrainable(Worker):
         self.optimizer = self.make_optimizer()
         made = self.make_schedule(self.optimizer)
         self.schedule = made if isinstance(made, Schedule) else Schedule(made)
+        self._settings = altered.settings_of(self.optimizer, self.schedule)
 
     def _weights(self) -> list[Tensor]:
         return [weight for weight in self.model.parameters() if weight.requires_grad]

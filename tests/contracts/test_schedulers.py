@@ -4,79 +4,89 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ray import tune
 
+from orchestune import HyperBand, Plateau, perturb
 from orchestune.errors import UnknownName
 from orchestune.schedulers import (
     DONE,
     SCHEDULERS,
     WAIT,
-    Continue,
+    Asha,
     Decision,
+    Declaration,
     Report,
     Scheduler,
     Start,
+    early,
     scheduler,
 )
+from orchestune.space import Space
+from tests.schedulers.simulation import Run, replay, simulate
 
-SPACE = cast(Any, None)  # a stopping scheduler does not look at it
+SPACE = Space.parse({"x": perturb(tune.uniform(0, 1))})
 MAX_EPOCHS = 16
+
+
+@dataclass(frozen=True)
+class Early:
+    """A scheduler with early stopping on top."""
+
+    inner: Declaration
+    plateau: Plateau = field(default_factory=lambda: Plateau(patience=2))
+
+    @property
+    def pauses(self) -> bool:
+        return self.inner.pauses
+
+    def build(self, *run: Any, **seed: Any) -> Scheduler:
+        return early(self.inner.build(*run, **seed), self.plateau)
+
+
+CASES: dict[str, Any] = {
+    **{name: declared() for name, declared in SCHEDULERS.items()},
+    "asha, promoting": Asha(promote=True, reduction_factor=2),
+    "early asha": Early(Asha()),
+    "early hyperband": Early(HyperBand(reduction_factor=2)),
+}
 NAMES = pytest.mark.parametrize("name", SCHEDULERS)
-steady = settings(deadline=None, derandomize=True)  # a busy machine is no failure
+ALL = pytest.mark.parametrize("case", CASES)
+STOPPING = pytest.mark.parametrize("case", [case for case in CASES if not CASES[case].pauses])
+ALIKE = ["fifo", "plateau", "hyperband", "early hyperband", "pbt"]  # whatever the number of workers
+SYNCHRONOUS = pytest.mark.parametrize("case", ALIKE)
+# Median averages scores; stopping ASHA, as Ray's, interpolates between two.
+RANKED = pytest.mark.parametrize("case", ["fifo", "plateau", "hyperband", "early hyperband", "pbt", "asha, promoting"])
+steady = settings(deadline=None, derandomize=True, max_examples=40)  # a busy machine is no failure
 # Whole numbers in steps of 4, so that a cutoff between two of them is exact however they are scaled.
 score_of = st.integers(-1000, 1000).map(lambda n: 4.0 * n)
 curves = st.lists(st.lists(score_of, min_size=MAX_EPOCHS, max_size=MAX_EPOCHS), min_size=1, max_size=12)
-chances = st.integers(0, 2**32).map(random.Random)
+seeds = st.integers(0, 2**32)
+workers_of = st.sampled_from([1, 2, 3, 8])
 
 
-def build(name: str, max_epochs: int = MAX_EPOCHS, num_samples: int | None = None) -> Scheduler:
-    return SCHEDULERS[name]().build(SPACE, max_epochs, num_samples, seed=0)
+def build(case: str, max_epochs: int = MAX_EPOCHS, num_samples: int | None = None) -> Scheduler:
+    built: Scheduler = CASES[case].build(SPACE, max_epochs, num_samples, seed=0)
+    return built
 
 
-Recorded = list[tuple[Report, Decision]]
+def run(case: str, scores: list[list[float]], seed: int = 0, workers: int = 4, **more: Any) -> Run:
+    judge = build(case, num_samples=more.pop("num_samples", len(scores)))
+    chance = random.Random(seed)
+    return simulate(judge, lambda n, epoch: scores[n][epoch - 1], workers=workers, chance=chance, **more)
 
 
-def run(judge: Scheduler, scores: list[list[float]], chance: random.Random, workers: int = 4) -> Recorded:
-    """A whole run at `workers` trials at a time, whose reports arrive in an order drawn from `chance`."""
-    recorded: Recorded = []
-    live: dict[str, tuple[int, int]] = {}  # trial -> epochs done, epochs of its leg
-    reached: dict[str, int] = {}
-    while True:
-        work = judge.next()
-        if work is DONE:
-            assert not live
-            return recorded
-        if isinstance(work, Start | Continue) and len(live) < workers:
-            trial = work.trial if isinstance(work, Continue) else f"{len(reached):04d}"
-            live[trial] = (reached.setdefault(trial, 0), work.until)
-            judge.started(trial, reached[trial], work.until, {})
-            continue
-        assert live, "nothing is alive, and nothing is handed out"
-        trial = chance.choice(sorted(live))
-        epoch, until = live[trial][0] + 1, live[trial][1]
-        report = Report(trial, epoch, scores[int(trial)][epoch - 1])
-        decision = judge.decide(report)
-        recorded.append((report, decision))
-        live[trial], reached[trial] = (epoch, until), epoch
-        if decision is not Decision.CONTINUE:
-            del live[trial]
-            if decision is Decision.STOP:
-                judge.ended(trial, "stopped")
-
-
-@NAMES
+@STOPPING
 @steady
-@given(scores=curves, chance=chances, spoilt=st.sampled_from([math.nan, math.inf, -math.inf]))
-def test_a_diverged_trial_is_stopped_at_once_and_moves_nobody(
-    name: str, scores: list[list[float]], chance: random.Random, spoilt: float
-) -> None:
-    worse = run(build(name, num_samples=len(scores)), scores, chance)
-    healthy, spoiled = build(name), build(name)
-    for n, (report, decision) in enumerate(worse):
+@given(scores=curves, seed=seeds, spoilt=st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_a_diverged_trial_moves_nobody(case: str, scores: list[list[float]], seed: int, spoilt: float) -> None:
+    healthy, spoiled = build(case), build(case)
+    for n, (report, decision) in enumerate(run(case, scores, seed).decisions):
         diverged = Report(f"diverged-{n}", report.epoch, spoilt)
         spoiled.started(diverged.trial, 0, MAX_EPOCHS, {})
         assert spoiled.decide(diverged) is Decision.STOP
@@ -85,66 +95,146 @@ def test_a_diverged_trial_is_stopped_at_once_and_moves_nobody(
             assert each.decide(report) is decision
 
 
-@NAMES
+@ALL
 @steady
-@given(scores=curves, chance=chances)
-def test_the_best_so_far_goes_on(name: str, scores: list[list[float]], chance: random.Random) -> None:
-    best: dict[int, float] = {}
-    for report, decision in run(build(name, num_samples=len(scores)), scores, chance):
-        if report.epoch < MAX_EPOCHS and report.score >= best.get(report.epoch, -math.inf):
-            assert decision is not Decision.STOP
-        best[report.epoch] = max(best.get(report.epoch, -math.inf), report.score)
+@given(scores=curves, seed=seeds, workers=workers_of, spoilt=st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_a_diverged_trial_is_stopped_at_once_and_no_finite_one_waits_for_it(
+    case: str, scores: list[list[float]], seed: int, workers: int, spoilt: float
+) -> None:
+    chance = random.Random(seed)
+    for curve in scores[::2]:
+        curve[chance.randrange(MAX_EPOCHS)] = spoilt
+    done = run(case, scores, seed, workers)
+    assert all(decision is Decision.STOP for report, decision in done.decisions if report.diverged)
+    assert len(done.epochs) == len(scores)
 
 
-@NAMES
+@ALL
 @steady
-@given(scores=curves, seed=st.integers(0, 2**32), scale=st.integers(1, 1000), shift=st.integers(-1000, 1000))
+@given(scores=curves, seed=seeds, workers=workers_of)
+def test_the_best_goes_on(case: str, scores: list[list[float]], seed: int, workers: int) -> None:
+    """One that leads at every epoch, and gets better at each, is never stopped before its last."""
+    best = seed % len(scores)
+    scores[best] = [5000.0 + epoch for epoch in range(MAX_EPOCHS)]
+    done = run(case, scores, seed, workers)
+    assert all(
+        decision is not Decision.STOP or report.epoch == MAX_EPOCHS
+        for report, decision in done.decisions
+        if int(report.trial) == best
+    )
+    if case in ALIKE or not CASES[case].pauses:  # of few trials, those that promote one by one may promote none
+        assert done.epochs[f"{best:04d}"] == MAX_EPOCHS
+
+
+@ALL
+@steady
+@given(scores=curves, seed=seeds, scale=st.integers(1, 1000), shift=st.integers(-1000, 1000))
 def test_neither_unit_nor_zero_of_the_scores_matters(
-    name: str, scores: list[list[float]], seed: int, scale: int, shift: int
+    case: str, scores: list[list[float]], seed: int, scale: int, shift: int
 ) -> None:
     scaled = [[scale * score + shift for score in curve] for curve in scores]
-    plain = run(build(name, num_samples=len(scores)), scores, random.Random(seed))
-    other = run(build(name, num_samples=len(scores)), scaled, random.Random(seed))
-    assert [decision for _, decision in plain] == [decision for _, decision in other]
+    plain, other = run(case, scores, seed), run(case, scaled, seed)
+    assert [decision for _, decision in plain.decisions] == [decision for _, decision in other.decisions]
 
 
-@NAMES
+@RANKED
 @steady
-@given(scores=curves, chance=chances)
-def test_no_trial_passes_the_last_epoch(name: str, scores: list[list[float]], chance: random.Random) -> None:
-    judge = build(name, num_samples=len(scores))
-    for report, decision in run(judge, scores, chance):
-        assert report.epoch < MAX_EPOCHS or decision is Decision.STOP
-    assert judge.decide(Report("late", MAX_EPOCHS + 1, 1e9)) is Decision.STOP
+@given(scores=curves, seed=seeds)
+def test_only_the_order_of_scores_matters(case: str, scores: list[list[float]], seed: int) -> None:
+    plain, other = run(case, scores, seed), run(case, [[score**3 for score in curve] for curve in scores], seed)
+    assert plain.legs == other.legs
 
 
-@NAMES
+@ALL
 @steady
-@given(scores=curves, chance=chances)
-def test_a_replayed_run_is_decided_alike(name: str, scores: list[list[float]], chance: random.Random) -> None:
-    first, again = (build(name, num_samples=len(scores)) for _ in range(2))
-    for report, decision in run(first, scores, chance):
-        if report.epoch == 1:
-            again.started(report.trial, 0, MAX_EPOCHS, {})
-        assert again.decide(report) is decision
-        if decision is Decision.STOP:
-            again.ended(report.trial, "stopped")
-    assert again.next() == first.next() == DONE
+@given(scores=curves, seed=seeds, workers=workers_of)
+def test_no_trial_passes_the_last_epoch(case: str, scores: list[list[float]], seed: int, workers: int) -> None:
+    done = run(case, scores, seed, workers)
+    assert all(start < until <= MAX_EPOCHS for _, start, until in done.legs)
+    assert all(report.epoch < MAX_EPOCHS or decision is Decision.STOP for report, decision in done.decisions)
+    assert build(case).decide(Report("late", MAX_EPOCHS + 1, 1e9)) is Decision.STOP
 
 
-@NAMES
-def test_next_changes_nothing(name: str) -> None:
-    judge = build(name, num_samples=2)
-    assert [judge.next() for _ in range(5)] == [Start(until=MAX_EPOCHS)] * 5
+@ALL
+@steady
+@given(scores=curves, seed=seeds, workers=workers_of)
+def test_a_replayed_run_is_decided_alike(case: str, scores: list[list[float]], seed: int, workers: int) -> None:
+    done = run(case, scores, seed, workers)
+    assert replay(build(case, num_samples=len(scores)), done) is DONE
 
 
-@NAMES
+@ALL
+@steady
+@given(scores=curves, more=st.integers(0, 5), cut=st.integers(0, 300))
+def test_a_resumed_run_learns_anew_that_there_are_no_more_configurations(
+    case: str, scores: list[list[float]], more: int, cut: int
+) -> None:
+    """No journal says so: a replay is not told before its end, and must then hand out what was due."""
+    done = run(case, scores, workers=1, supply=len(scores), num_samples=len(scores) + more)
+    events = [event for event in done.events if event[0] != "exhausted"]
+    judge = build(case, num_samples=len(scores) + more)
+    for kind, *what in events[:cut]:
+        if kind == "report":
+            assert judge.decide(what[0]) is what[1]
+        else:
+            judge.started(*what[1:]) if kind == "started" else judge.ended(*what)
+    left = events[cut:]
+    if all(kind != "started" or not isinstance(what[0], Start) for kind, *what in left):
+        judge.exhausted()
+        if left and left[0][0] == "started":
+            assert judge.next() == left[0][1]
+
+
+@ALL
+@steady
+@given(
+    scores=curves, seed=seeds, workers=workers_of, failing=st.sets(st.tuples(st.integers(0, 11), st.integers(1, 16)))
+)
+def test_nobody_waits_for_a_failed_trial(
+    case: str, scores: list[list[float]], seed: int, workers: int, failing: set[tuple[int, int]]
+) -> None:
+    done = run(case, scores, seed, workers, failures=failing)
+    assert len(done.epochs) == len(scores)
+
+
+@ALL
+@steady
+@given(scores=curves, seed=seeds, workers=workers_of, more=st.integers(1, 100))
+def test_without_more_configurations_it_makes_do_with_those_there_are(
+    case: str, scores: list[list[float]], seed: int, workers: int, more: int
+) -> None:
+    done = run(case, scores, seed, workers, supply=len(scores), num_samples=len(scores) + more)
+    assert len(done.epochs) == len(scores)
+
+
+@SYNCHRONOUS
+@steady
+@given(scores=curves, seed=seeds, workers=workers_of)
+def test_how_many_train_at_a_time_changes_nothing(
+    case: str, scores: list[list[float]], seed: int, workers: int
+) -> None:
+    alone, together = run(case, scores, seed, workers=1), run(case, scores, seed, workers)
+    assert sorted(alone.legs) == sorted(together.legs)
+    assert alone.configs == together.configs
+
+
+@ALL
+def test_next_changes_nothing(case: str) -> None:
+    judge = build(case, num_samples=2)
+    first = judge.next()
+    assert isinstance(first, Start)
+    assert first.until <= MAX_EPOCHS
+    assert [judge.next() for _ in range(5)] == [first] * 5
+
+
+@ALL
 @pytest.mark.parametrize("status", ["finished", "stopped", "diverged", "failed"])
-def test_num_samples_counts_trials_however_they_end(name: str, status: str) -> None:
-    judge = build(name, num_samples=3)
+def test_num_samples_counts_trials_however_they_end(case: str, status: str) -> None:
+    judge = build(case, num_samples=3)
     for trial in ("0000", "0001", "0002"):
-        assert isinstance(judge.next(), Start)
-        judge.started(trial, 0, MAX_EPOCHS, {})
+        work = judge.next()
+        assert isinstance(work, Start)
+        judge.started(trial, 0, work.until, work.config or {"x": 0.5})
     assert judge.next() is WAIT
     for trial in ("0001", "0000"):
         judge.ended(trial, status)
@@ -153,27 +243,30 @@ def test_num_samples_counts_trials_however_they_end(name: str, status: str) -> N
     assert judge.next() is DONE
 
 
-@NAMES
-def test_a_later_leg_is_no_new_trial(name: str) -> None:
-    judge = build(name, num_samples=2)
-    judge.started("0000", 0, MAX_EPOCHS, {})
-    judge.started("0000", 5, MAX_EPOCHS, {})
+@ALL
+def test_a_lost_leg_that_begins_again_is_no_new_trial(case: str) -> None:
+    judge = build(case, num_samples=2)
+    work = judge.next()
+    assert isinstance(work, Start)
+    for _ in range(2):
+        judge.started("0000", 0, work.until, work.config or {"x": 0.5})
     assert isinstance(judge.next(), Start)
 
 
-@NAMES
-def test_without_num_samples_there_is_always_another(name: str) -> None:
-    judge = build(name)
+@pytest.mark.parametrize("case", [case for case in CASES if "hyperband" not in case])
+def test_without_num_samples_there_is_always_another(case: str) -> None:
+    judge = build(case)
     for n in range(100):
-        assert isinstance(judge.next(), Start)
-        judge.started(f"{n:04d}", 0, MAX_EPOCHS, {})
+        work = judge.next()
+        assert isinstance(work, Start)
+        judge.started(f"{n:04d}", 0, work.until, work.config or {"x": 0.5})
 
 
 @NAMES
 def test_its_name_is_what_the_command_line_calls_it(name: str) -> None:
     assert scheduler(name) is SCHEDULERS[name]
     assert scheduler(name)().name == build(name).name == name
-    assert scheduler(name)().refuse(SPACE, 16, None) == []
+    assert scheduler(name)().refuse(SPACE, 16, 8) == []
 
 
 def test_a_misspelled_name_is_corrected() -> None:

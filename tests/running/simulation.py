@@ -9,7 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,13 +17,14 @@ import pytest
 from models.toy import WithTest
 from ray import tune
 
-from orchestune import Asha, Experiment, Random
+from orchestune import Asha, Experiment, HyperBand, Plateau, Random
 from orchestune.running.conductor import Conductor, Observer
 from orchestune.running.journal import Journal
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
 from orchestune.running.room import Room
-from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Start, Work
+from orchestune.schedulers import early
+from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Scheduler, Start, Work
 from orchestune.searchers.base import FINISHED
 from orchestune.training.checkpoint import CheckpointStore
 from orchestune.training.legs import REPORT, Leg, with_legs
@@ -152,7 +153,27 @@ class Halving:
         return _Halving(self, num_samples or 0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Early:
+    """Any scheduler with early stopping on top, as a declaration."""
+
+    name: ClassVar[str] = "early"
+    inner: Any = field(default_factory=lambda: HyperBand(reduction_factor=2))
+    plateau: Plateau = field(default_factory=lambda: Plateau(patience=1, min_delta=0.2))
+
+    pauses: ClassVar[bool] = True
+    chooses: ClassVar[bool] = False
+
+    def refuse(self, space: Any, max_epochs: int, num_samples: int | None) -> list[str]:
+        return []
+
+    def build(self, space: Any, max_epochs: int, num_samples: int | None, seed: int) -> Scheduler:
+        return early(self.inner.build(space, max_epochs, num_samples, seed), self.plateau)
+
+
 class _Halving:
+    name = Halving.name
+
     def __init__(self, plan: Halving, samples: int) -> None:
         self.plan, self.samples = plan, samples
         self.scores: dict[int, dict[str, float]] = {rung: {} for rung in plan.rungs}

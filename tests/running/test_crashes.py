@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models.toy import Adapts
+from ray import tune
 
-from orchestune import Asha, Experiment, Fifo, Resources
+from orchestune import Asha, Experiment, Fifo, HyperBand, Pbt, Plateau, Resources, perturb
 from orchestune.running.journal import Event, read_events
 from orchestune.running.record import Record
 from tests.conftest import Plan
-from tests.running.simulation import Crash, Halving, crash_at, session, toy
+from tests.running.simulation import Crash, Early, Halving, crash_at, session, toy
 
 
 def by_x(config: dict[str, Any]) -> Resources:
@@ -24,6 +26,17 @@ EXPERIMENTS = {
     "asha": toy(scheduler=Asha(reduction_factor=3)),
     "halving": toy(scheduler=Halving()),
     "stop_at_score": toy(scheduler=Fifo(), stop_at_score=0.7, num_samples=20),
+    "hyperband": toy(scheduler=HyperBand(reduction_factor=2), num_samples=7),
+    "promoting": toy(scheduler=Asha(reduction_factor=2, promote=True), num_samples=4),
+    "pbt": toy(
+        trainable=Adapts,
+        space={"x": perturb(tune.uniform(0, 1))},
+        scheduler=Pbt(perturbation_interval=1),
+        num_samples=4,
+        max_epochs=3,
+    ),
+    "plateau": toy(scheduler=Plateau(patience=1, min_delta=0.1)),
+    "early": toy(scheduler=Early(), num_samples=5),
     "by_x": toy(scheduler=Fifo(), resources=by_x, num_samples=6, max_epochs=2),
 }
 

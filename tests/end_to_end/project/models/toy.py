@@ -97,6 +97,15 @@ class WithTest(Toy):
         return {"test_score": self.value}
 
 
+class Adapts(WithTest):
+    """A toy that goes on from any other's state with its own x."""
+
+    def load_checkpoint(self, checkpoint: str) -> None:
+        own = self.x
+        super().load_checkpoint(checkpoint)
+        self.x = own
+
+
 class ReadsData(Toy):
     """A toy that says where its data would lie."""
 

@@ -1,0 +1,1 @@
+"""Before a run: what it would do and cost, and how a search would go on recorded curves."""

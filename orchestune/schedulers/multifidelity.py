@@ -1,0 +1,239 @@
+"""Search and scheduling by one model over configuration and epoch: which trial to go on with, or what to try next.
+
+Asynchronous successive halving (Li et al. 2018, Algorithm 2) whose rungs are ranked, and whose new trials are chosen,
+by a Gaussian process over where each trial would end; in the manner of MOBSTER (Klein et al. 2020), with one data point
+a trial, its newest score projected to the last rung (`surrogate/projection.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestune.errors import SpaceError
+from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Start, Work
+from orchestune.surrogate.belief import Belief, believe, data_of, propose
+from orchestune.surrogate.encoding import Encoding
+from orchestune.surrogate.observed import Observed, design, rungs_of
+from orchestune.surrogate.process import Process
+
+if TYPE_CHECKING:
+    from orchestune.space import Space
+
+STALL = (0.15, 0.45)  # shares of the epochs without a better score, at which blind steps begin and are most frequent
+BLIND = 0.6  # how frequent that is
+HEADSTART = 2  # full trainings that are added to the epochs spent: at the very start no stall is to be seen
+LEAST = 4  # trials before the model is asked, where there are few in all
+REFIT = 1.15  # the model is fitted anew when there are so many times as many trials with a score
+ITERATIONS = 30  # of a fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiFidelityRungs:
+    """Goes on with the trial, or starts the one, from which the model expects most."""
+
+    reduction_factor: float = 3  # rung to rung: epochs grow and trials shrink by it
+    levels: int = 4  # rungs below max_epochs
+    n_initial_points: int = 16  # spread over the space (Sobol 1967) before the model is asked
+    random_share: float = 0.3  # of the new trials, drawn blindly: a guard against a misled model
+    continue_share: float = 0.5  # how often a paused trial may go on beyond its rung's quota if it promises most
+
+    name: ClassVar[str] = "multifidelity"
+    pauses: ClassVar[bool] = True
+    chooses: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for field, least in (("levels", 1), ("n_initial_points", 1)):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"MultiFidelityRungs({field}={value!r}): a whole number from {least} on")
+        for field in ("random_share", "continue_share"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"MultiFidelityRungs({field}={value!r}): from 0 to 1")
+        factor = self.reduction_factor
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor < math.inf:
+            raise ValueError(f"MultiFidelityRungs(reduction_factor={factor!r}): a finite number above 1, usually 3")
+
+    def refuse(self, space: Space, max_epochs: int, num_samples: int | None) -> list[str]:
+        return []
+
+    def build(self, space: Space, max_epochs: int, num_samples: int | None, seed: int) -> MultiFidelityScheduler:
+        return MultiFidelityScheduler(self, space, max_epochs, num_samples, seed)
+
+
+class MultiFidelityScheduler:
+    """Every leg ends at a rung; what comes next is then asked of the model.
+
+    The model's parameters are fitted when the number of trials with a score has grown by `REFIT`, to what was known at
+    that report: so a replay, which asks nothing, arrives at the same answers.
+    """
+
+    name = MultiFidelityRungs.name
+
+    def __init__(
+        self, declared: MultiFidelityRungs, space: Space, max_epochs: int, num_samples: int | None, seed: int
+    ) -> None:
+        self.declared, self.max_epochs, self.num_samples, self.seed = declared, max_epochs, num_samples, seed
+        self.encoding = Encoding(space)
+        self.observed = Observed(space.dimensions, rungs_of(max_epochs, declared.reduction_factor, declared.levels))
+        self.rungs = self.observed.rungs
+        self.rows: dict[str, int] = {}  # trial -> its row
+        self.outside: set[str] = set()  # trials whose configuration is not in the space, of which nothing is learnt
+        most = declared.n_initial_points
+        self._first = most if num_samples is None else min(most, max(LEAST, num_samples // 3))
+        self.names: list[str] = []  # row -> trial
+        self.until: dict[int, int] = {}  # running rows -> the epoch at which they pause
+        self.over: set[int] = set()
+        self.legs = 0
+        self.spent = 0  # epochs
+        self.best, self.best_at = -math.inf, 0  # the best score, and what was spent when it came
+        self._process = Process(self.encoding.group)
+        self._fit_at = 3.0  # trials with a score
+        self._snapshot: tuple[int, NDArray[np.float64]] | None = None  # what the next fit is made from
+        self._answer: Work | None = None
+
+    # ---- what happens
+
+    def decide(self, report: Report) -> Decision:
+        self._answer = None
+        row = self.rows.get(report.trial)
+        over = report.diverged or report.epoch >= self.max_epochs
+        if row is None:
+            return Decision.STOP if over else Decision.CONTINUE
+        self.spent += report.epoch - self.observed.epoch[row]
+        if not report.diverged and report.score > self.best:
+            self.best, self.best_at = report.score, self.spent
+        self.observed.report(row, report.epoch, math.inf if report.diverged else -report.score)
+        if over:
+            return Decision.STOP
+        self._note_fit()
+        if report.epoch < self.until[row]:
+            return Decision.CONTINUE
+        del self.until[row]
+        return Decision.PAUSE
+
+    def started(self, trial: str, start: int, until: int, config: dict[str, Any]) -> None:
+        self._answer = None
+        self.legs += 1
+        if trial not in self.rows and trial not in self.outside:
+            try:
+                point = self.encoding.point(config)
+            except SpaceError:  # from before the space was narrowed, or a user's own: no place in this model
+                self.outside.add(trial)
+                return
+            self.rows[trial] = self.observed.add(point)
+            self.names.append(trial)
+        if trial in self.rows:
+            self.until[self.rows[trial]] = until
+
+    def ended(self, trial: str, status: str) -> None:
+        self._answer = None
+        row = self.rows.get(trial)
+        if row is None:
+            return
+        self.until.pop(row, None)
+        self.over.add(row)
+        self.observed.close(row, bad=status in ("diverged", "failed"))
+        self._note_fit()
+
+    def exhausted(self) -> None:
+        self._answer = None
+        self.num_samples = len(self.rows) + len(self.outside)
+
+    def _note_fit(self) -> None:
+        scored = int((self.observed.rung >= 0).sum())
+        if scored >= self._fit_at:
+            self._fit_at = scored * REFIT
+            self._snapshot = (self.legs, self.observed.losses.copy())
+
+    # ---- what next
+
+    def next(self) -> Work:
+        if self._answer is None:
+            self._answer = self._choose()
+        return self._answer
+
+    def _choose(self) -> Work:
+        chance = np.random.default_rng([self.seed, self.legs])
+        born = len(self.rows) + len(self.outside)
+        may_start = self.num_samples is None or born < self.num_samples
+        if may_start and born < self._first:
+            return self._start(design(self.encoding.dimensions, self._first, self.seed)[born])
+        belief = self._believe(chance)
+        blind = belief is None or chance.random() < self._blind_share()
+        rows = np.flatnonzero(self.observed.rung >= 0) if belief is None else belief.rows
+        losses = self._newest(rows) if belief is None or blind else belief.mean
+        paused = np.array([row not in self.over and row not in self.until for row in rows.tolist()], dtype=bool)
+        promoted = self._promoted(rows, losses, paused)
+        if promoted is not None:
+            return self._continue(promoted)
+        if not may_start:
+            return WAIT if self.until else DONE
+        if belief is None or blind:
+            return self._start(chance.random(self.encoding.dimensions))
+        point, gain = propose(belief, self.encoding, self.observed.points, chance)
+        gains = np.where(paused, belief.improvement(), -1.0)
+        if gains.max() >= gain and chance.random() < self.declared.continue_share:
+            return self._continue(int(belief.rows[np.argmax(gains)]))
+        if chance.random() < self.declared.random_share:
+            point = chance.random(self.encoding.dimensions)
+        return self._start(point)
+
+    def _start(self, point: NDArray[np.float64]) -> Work:
+        return Start(self.rungs[0], self.encoding.config(point))
+
+    def _continue(self, row: int) -> Work:
+        return Continue(self.names[row], self.rungs[int(self.observed.rung[row]) + 1])
+
+    def _believe(self, chance: np.random.Generator) -> Belief | None:
+        observed = self.observed
+        features = self.encoding.features(observed.points)
+        if self._snapshot is not None:
+            (legs, losses), self._snapshot = self._snapshot, None
+            data = data_of(features, losses, np.random.default_rng([self.seed, legs]))
+            if data is not None:
+                self._process.fit(data.features, data.variances, data.values, ITERATIONS)
+        data = data_of(features, observed.losses, chance)
+        if data is None:
+            return None
+        rung = observed.rung
+        blind = [row for row in self.until if rung[row] < 0]
+        final = np.zeros(len(observed), dtype=bool)
+        final[list(self.over)] = True
+        return believe(self._process, data, features[blind], final)
+
+    def _blind_share(self) -> float:
+        """How often to act as if there were no model: the longer nothing better was found, the more often.
+
+        Where the model is right it has found the best by then, and little is lost; where it is wrong, it would not
+        notice.
+        """
+        stall = (self.spent - self.best_at) / (self.spent + HEADSTART * self.max_epochs)
+        first, last = STALL
+        return BLIND * min(max((stall - first) / (last - first), 0.0), 1.0)
+
+    def _newest(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of each of these trials the loss at its highest rung."""
+        return np.asarray(self.observed.losses[rows, self.observed.rung[rows]])
+
+    def _promoted(self, rows: NDArray[np.int64], losses: NDArray[np.float64], paused: NDArray[np.bool_]) -> int | None:
+        """The best paused one among the best 1/reduction_factor of its rung, the highest rung first, while the rung
+        above holds fewer than that share of it. `losses` and `paused` are those of the trials in `rows`."""
+        rung = self.observed.rung
+        heading = rung.copy()  # a running trial counts where it will arrive
+        for row, until in self.until.items():
+            heading[row] = max(heading[row], int(np.searchsorted(self.rungs, until)))
+        here = rung[rows]
+        for k in range(len(self.rungs) - 2, -1, -1):
+            share = (heading >= k).sum() / self.declared.reduction_factor
+            able = np.flatnonzero(paused & (here == k))
+            if len(able) and (heading >= k + 1).sum() < share:
+                best = able[np.argmin(losses[able])]
+                if (losses[here >= k] < losses[best]).sum() < max(1, share):
+                    return int(rows[best])
+        return None
