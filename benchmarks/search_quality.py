@@ -46,10 +46,10 @@ class Row:
 
 
 def rows() -> list[Row]:
-    found = [Row(DEFAULT, "auto", "auto")]
-    found += [Row(name, seeds=3 if name == "Optuna's GP" else 10) for name in peers.PEERS]
-    found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, seeds=4) for workers in (4, 16)]
-    afforded = {"random": (10, False), "hyperopt": (3, False), "optuna": (2, True), "multifidelity": (3, True),
+    found = [Row(DEFAULT, "auto", "auto", seeds=6)]
+    found += [Row(name, seeds=1, small=True) if name == "Optuna's GP" else Row(name, seeds=5) for name in peers.PEERS]
+    found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, seeds=2) for workers in (4, 16)]
+    afforded = {"random": (5, False), "hyperopt": (2, True), "optuna": (1, True), "multifidelity": (1, True),
                 "bayesopt": (1, True)}  # fmt: skip
     for searcher, (seeds, small) in afforded.items():
         for scheduler in ("asha", "hyperband"):
@@ -108,7 +108,7 @@ def measured(chosen: Any, wanted: list[Row]) -> dict[str, dict[str, Any]]:
         if not (row.small or chosen.quick) or ids[index] in SMALL
     ]
     left = [job for job in jobs if (job[0].name, *job[1:]) not in known]
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool, kept.open("a") as file:
+    with ProcessPoolExecutor(max_workers=int(os.environ.get('PROCESSES', os.cpu_count() or 1))) as pool, kept.open("a") as file:
         for (row, index, seed), answer in zip(
             left, pool.map(search, *zip(*left, strict=True)) if left else (), strict=True
         ):

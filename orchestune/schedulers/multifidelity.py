@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from orchestune.errors import SpaceError
 from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Start, Work
+from orchestune.space.plain import form
 from orchestune.surrogate.belief import Belief, believe, data_of, propose
 from orchestune.surrogate.encoding import Encoding
 from orchestune.surrogate.observed import Observed, design, rungs_of
@@ -24,8 +25,8 @@ from orchestune.surrogate.process import Process
 if TYPE_CHECKING:
     from orchestune.space import Space
 
-STALL = (0.15, 0.45)  # shares of the epochs without a better score, at which blind steps begin and are most frequent
-BLIND = 0.6  # how frequent that is
+STALL = (0.15, 0.45)  # shares of the epochs without a better score, from which on and until which the model loses trust
+STALLED = 0.7  # the share of new trials drawn blindly by then
 HEADSTART = 2  # full trainings that are added to the epochs spent: at the very start no stall is to be seen
 LEAST = 4  # trials before the model is asked, where there are few in all
 REFIT = 1.15  # the model is fitted anew when there are so many times as many trials with a score
@@ -39,7 +40,7 @@ class MultiFidelityRungs:
     reduction_factor: float = 3  # rung to rung: epochs grow and trials shrink by it
     levels: int = 4  # rungs below max_epochs
     n_initial_points: int = 16  # spread over the space (Sobol 1967) before the model is asked
-    random_share: float = 0.3  # of the new trials, drawn blindly: a guard against a misled model
+    random_share: float = 0.35  # of the new trials, drawn blindly and promoted apart: a guard against a misled model
     continue_share: float = 0.5  # how often a paused trial may go on beyond its rung's quota if it promises most
 
     name: ClassVar[str] = "multifidelity"
@@ -87,6 +88,7 @@ class MultiFidelityScheduler:
         most = declared.n_initial_points
         self._first = most if num_samples is None else min(most, max(LEAST, num_samples // 3))
         self.names: list[str] = []  # row -> trial
+        self.drawn: list[bool] = []  # row -> whether its point was drawn blindly
         self.until: dict[int, int] = {}  # running rows -> the epoch at which they pause
         self.over: set[int] = set()
         self.legs = 0
@@ -126,6 +128,8 @@ class MultiFidelityScheduler:
             except SpaceError:  # from before the space was narrowed, or a user's own: no place in this model
                 self.outside.add(trial)
                 return
+            drawn = self.encoding.config(self._drawn(len(self.rows) + len(self.outside)))
+            self.drawn.append(form(config) == form(drawn))
             self.rows[trial] = self.observed.add(point)
             self.names.append(trial)
         if trial in self.rows:
@@ -163,25 +167,19 @@ class MultiFidelityScheduler:
         born = len(self.rows) + len(self.outside)
         may_start = self.num_samples is None or born < self.num_samples
         if may_start and born < self._first:
-            return self._start(design(self.encoding.dimensions, self._first, self.seed)[born])
+            return self._start(self._drawn(born))
         belief = self._believe(chance)
-        blind = belief is None or chance.random() < self._blind_share()
-        rows = np.flatnonzero(self.observed.rung >= 0) if belief is None else belief.rows
-        losses = self._newest(rows) if belief is None or blind else belief.mean
-        paused = np.array([row not in self.over and row not in self.until for row in rows.tolist()], dtype=bool)
-        promoted = self._promoted(rows, losses, paused)
+        promoted = self._promoted(belief)
         if promoted is not None:
             return self._continue(promoted)
         if not may_start:
             return WAIT if self.until else DONE
-        if belief is None or blind:
-            return self._start(chance.random(self.encoding.dimensions))
+        if belief is None or chance.random() < self._random_share():
+            return self._start(self._drawn(born))
         point, gain = propose(belief, self.encoding, self.observed.points, chance)
-        gains = np.where(paused, belief.improvement(), -1.0)
+        gains = np.where(self._paused(belief.rows), belief.improvement(), -1.0)
         if gains.max() >= gain and chance.random() < self.declared.continue_share:
             return self._continue(int(belief.rows[np.argmax(gains)]))
-        if chance.random() < self.declared.random_share:
-            point = chance.random(self.encoding.dimensions)
         return self._start(point)
 
     def _start(self, point: NDArray[np.float64]) -> Work:
@@ -207,28 +205,54 @@ class MultiFidelityScheduler:
         final[list(self.over)] = True
         return believe(self._process, data, features[blind], final)
 
-    def _blind_share(self) -> float:
-        """How often to act as if there were no model: the longer nothing better was found, the more often.
+    def _drawn(self, n: int) -> NDArray[np.float64]:
+        """The n-th trial's point if it is drawn blindly: by seed and n alone, so that it is known again."""
+        if n < self._first:
+            return np.asarray(design(self.encoding.dimensions, self._first, self.seed)[n])
+        return np.random.default_rng([self.seed, n, 1]).random(self.encoding.dimensions)
+
+    def _random_share(self) -> float:
+        """How often a new trial is drawn blindly: the longer nothing better was found, the more often.
 
         Where the model is right it has found the best by then, and little is lost; where it is wrong, it would not
         notice.
         """
         stall = (self.spent - self.best_at) / (self.spent + HEADSTART * self.max_epochs)
-        first, last = STALL
-        return BLIND * min(max((stall - first) / (last - first), 0.0), 1.0)
+        (first, last), least = STALL, self.declared.random_share
+        return least + (max(STALLED, least) - least) * min(max((stall - first) / (last - first), 0.0), 1.0)
 
-    def _newest(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of each of these trials the loss at its highest rung."""
-        return np.asarray(self.observed.losses[rows, self.observed.rung[rows]])
+    def _paused(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.array([row not in self.over and row not in self.until for row in rows.tolist()], dtype=bool)
 
-    def _promoted(self, rows: NDArray[np.int64], losses: NDArray[np.float64], paused: NDArray[np.bool_]) -> int | None:
+    def _promoted(self, belief: Belief | None) -> int | None:
+        """The row to go on with by its rung's quota: of the trials drawn blindly by their scores, of the others as the
+        model ranks them.
+
+        Each kind has quotas of its own. In common ones the model's trials, which lie close together, would fill every
+        quota where it is wrong.
+        """
+        observed = self.observed
+        drawn = np.array(self.drawn, dtype=bool)
+        scored = np.flatnonzero((observed.rung >= 0) & drawn)
+        newest = np.asarray(observed.losses[scored, observed.rung[scored]])
+        found = self._by_quota(drawn, scored, newest)
+        if found is None and belief is not None:
+            own = ~drawn[belief.rows]
+            found = self._by_quota(~drawn, belief.rows[own], belief.mean[own])
+        return found
+
+    def _by_quota(self, kind: NDArray[np.bool_], rows: NDArray[np.int64], losses: NDArray[np.float64]) -> int | None:
         """The best paused one among the best 1/reduction_factor of its rung, the highest rung first, while the rung
-        above holds fewer than that share of it. `losses` and `paused` are those of the trials in `rows`."""
+        above holds fewer than that share of it.
+
+        `kind`, by row: whose quotas these are; `losses` are those of the trials in `rows`, all of that kind.
+        """
         rung = self.observed.rung
-        heading = rung.copy()  # a running trial counts where it will arrive
+        heading = np.where(kind, rung, -1)  # a running trial counts where it will arrive
         for row, until in self.until.items():
-            heading[row] = max(heading[row], int(np.searchsorted(self.rungs, until)))
-        here = rung[rows]
+            if kind[row]:
+                heading[row] = max(heading[row], int(np.searchsorted(self.rungs, until)))
+        here, paused = rung[rows], self._paused(rows)
         for k in range(len(self.rungs) - 2, -1, -1):
             share = (heading >= k).sum() / self.declared.reduction_factor
             able = np.flatnonzero(paused & (here == k))
