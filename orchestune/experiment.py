@@ -77,9 +77,11 @@ class Experiment:
 
     def build_searcher(self, space: Space | None = None) -> Searcher:
         """Over the experiment's space, or over `space`, what trials have made of it."""
-        searcher = self.pair.searcher.build(
-            space or self.typed_space, seed=self.seed, metric=self.metric, mode=self.mode, max_epochs=self.max_epochs
-        )
+        pair = self.pair
+        searcher = pair.searcher.build(
+            space or self.typed_space, seed=self.seed, metric=self.metric, mode=self.mode, max_epochs=self.max_epochs,
+            pauses=pair.scheduler.pauses,
+        )  # fmt: skip
         return PointsFirst(searcher, self.points) if self.points else searcher
 
     def build_scheduler(self, space: Space | None = None) -> Scheduler:

@@ -64,7 +64,7 @@ def simulate(
     `max_epochs` is a trial of its own length. A paused trial goes on from where it was: only new epochs are charged.
     """
     typed = Space.parse(space)
-    common = {"seed": seed, "metric": "score", "mode": mode, "max_epochs": max_epochs}
+    common = {"seed": seed, "metric": "score", "mode": mode, "max_epochs": max_epochs, "pauses": scheduler.pauses}
     judge = scheduler.build(typed, max_epochs, num_samples, seed)
     return _Clock(
         curve,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from ray.tune.search import Searcher as RaySearcher
 
 from orchestune.errors import SpaceError
-from orchestune.searchers.feedback import losses
+from orchestune.searchers.feedback import losses, losses_at_fidelity
 
 if TYPE_CHECKING:
     from orchestune.space import Space
@@ -41,13 +41,14 @@ class Searcher(RaySearcher):  # type: ignore[misc]  # Ray ships no types
         metric: str = "score",
         mode: str = "max",
         max_epochs: int | None = None,  # of a trial at the most; None where it is not known
+        pauses: bool = False,  # whether the scheduler pauses trials, so that most do not end before the run
     ) -> None:
         if mode not in ("min", "max"):
             raise ValueError(f"mode is 'min' or 'max', got {mode!r}")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed is a whole number from 0 on, got {seed!r}")
         super().__init__(metric=metric, mode=mode)
-        self.space, self.seed, self.max_epochs = space, seed, max_epochs
+        self.space, self.seed, self.max_epochs, self.pauses = space, seed, max_epochs, pauses
         self.configs: dict[int, Config] = {}  # n -> what was asked
         self.scores: dict[int, dict[int, float]] = {}  # n -> epoch -> score; non-finite: diverged
         self.ended: set[int] = set()
@@ -73,7 +74,13 @@ class Searcher(RaySearcher):  # type: ignore[misc]  # Ray ships no types
             self.ended.add(n)
 
     def losses(self) -> dict[int, float]:
-        """One number an ended trial, lower is better, for methods without epochs; see `feedback`."""
+        """One number a trial that can be judged, lower is better, for methods without epochs; see `feedback`.
+
+        These are the ended ones; under a scheduler that pauses, all that have reached the epochs which enough have.
+        """
+        if self.pauses:
+            trials = {n: self.scores.get(n, {}) for n in self.configs}
+            return losses_at_fidelity(trials, self.ended, self.space.dimensions + 3)
         return losses({n: self.scores.get(n, {}) for n in self.ended if n in self.configs})
 
     # What Ray calls in a hand-written `tune.Tuner`.

@@ -89,7 +89,7 @@ class BayesOptSearcher(Searcher):
         from orchestune.searchers import gaussian  # not at the top: a second that only those who search so wait
 
         modeled = kept(told, MOST, chance)
-        pending = [row for t, row in sorted(self._rows.items()) if t not in self.ended]
+        pending = [row for t, row in sorted(self._rows.items()) if t not in self.ended and t not in told]
         return gaussian.propose(
             self.columns,
             np.array([self._rows[t] for t in modeled]),

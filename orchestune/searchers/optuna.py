@@ -154,7 +154,7 @@ class OptunaSearcher(Searcher):
     def _trials(self, optuna: Any, chance: np.random.Generator) -> list[Any]:
         losses = {t: loss for t, loss in self.losses().items() if t in self._params}
         modeled = kept(losses, MOST, chance) if self.declared.sampler == "gp" else sorted(losses)
-        running = [t for t in self._params if t not in self.ended]
+        running = [t for t in self._params if t not in self.ended and t not in losses]
         distributions = {parameter.name: distribution(optuna, parameter) for parameter in self.searched}
         state = optuna.trial.TrialState
         return [

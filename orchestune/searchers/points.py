@@ -24,7 +24,12 @@ class PointsFirst(Searcher):
 
     def __init__(self, inner: Searcher, points: Sequence[Config]) -> None:
         super().__init__(
-            inner.space, seed=inner.seed, metric=inner.metric, mode=inner.mode, max_epochs=inner.max_epochs
+            inner.space,
+            seed=inner.seed,
+            metric=inner.metric,
+            mode=inner.mode,
+            max_epochs=inner.max_epochs,
+            pauses=inner.pauses,
         )
         self.inner, self.points = inner, [copy.deepcopy(point) for point in points]
         self.given = len(self.points)

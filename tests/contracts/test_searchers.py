@@ -32,7 +32,7 @@ from orchestune.searchers import (
     Sequential,
     searcher,
 )
-from orchestune.searchers.feedback import losses
+from orchestune.searchers.feedback import losses, losses_at_fidelity
 from orchestune.space import Choice, Parameter, Space
 from tests.contracts.spaces import GRIDS, SPACES
 
@@ -283,6 +283,30 @@ def test_a_value_at_one_epoch_never_beats_one_at_27(kind: str) -> None:
     asked.tell(5, {30: 1.0}, ended=True)  # nobody asked this
     assert asked.losses() == {0: 2.0, 1: 1.0, 2: 0.0, 3: 2.0, 4: 2.0}
     assert list(losses({3: {1: 0.1}, 1: {}})) == [1, 3]
+
+
+def test_where_trials_pause_the_largest_fidelity_with_enough_counts() -> None:
+    trials = {
+        0: {1: 0.1, 3: 0.3, 9: 0.2}, 1: {1: 0.5, 3: 0.4}, 2: {1: 0.2, 3: 0.25}, 3: {1: 0.9}, 4: {1: math.nan}, 5: {},
+        6: {1: 0.1, 2: 0.15},
+    }  # fmt: skip
+    # three have reached 3 epochs; trial 4 diverged; trial 6 was over after two; 3 and 5 are still under way
+    assert losses_at_fidelity(trials, {4, 6}, enough=3) == {0: -0.3, 1: -0.5, 2: -0.25, 4: -0.15, 6: -0.15}
+    assert losses_at_fidelity(trials, {4, 6}, enough=1)[0] == -0.3
+    assert losses_at_fidelity(trials, {4, 6}, enough=5).keys() == {0, 1, 2, 3, 4, 6}, "one epoch is what five have"
+    assert losses_at_fidelity({4: {1: math.nan}}, {4}, enough=1) == {}
+
+
+@pytest.mark.parametrize("kind", LEARN)
+def test_where_trials_pause_their_scores_are_learnt_from(kind: str) -> None:
+    """None of them ends; told well, the questions still leave the bad half."""
+    space = Space.parse({"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)})
+    asked = DECLARED[kind].build(space, seed=0, max_epochs=9, pauses=True)
+    for n in range(40):
+        config = asked.ask(n)
+        asked.born(n, config)
+        asked.tell(n, {1: -((config["x"] - 0.1) ** 2)}, ended=False)
+    assert sum(asked.configs[n]["x"] > 0.5 for n in range(25, 40)) < 5
 
 
 @kinds
