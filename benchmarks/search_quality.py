@@ -46,10 +46,10 @@ class Row:
 
 
 def rows() -> list[Row]:
-    found = [Row(DEFAULT, "auto", "auto", seeds=6)]
-    found += [Row(name, seeds=1, small=True) if name == "Optuna's GP" else Row(name, seeds=5) for name in peers.PEERS]
+    found = [Row(DEFAULT, "auto", "auto", seeds=10)]
+    found += [Row(name, seeds=3, small=True) if name == "Optuna's GP" else Row(name) for name in peers.PEERS]
     found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, seeds=2) for workers in (4, 16)]
-    afforded = {"random": (5, False), "hyperopt": (2, True), "optuna": (1, True), "multifidelity": (1, True),
+    afforded = {"random": (10, False), "hyperopt": (2, True), "optuna": (2, True), "multifidelity": (2, True),
                 "bayesopt": (1, True)}  # fmt: skip
     for searcher, (seeds, small) in afforded.items():
         for scheduler in ("asha", "hyperband"):

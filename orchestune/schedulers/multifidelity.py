@@ -25,9 +25,9 @@ from orchestune.surrogate.process import Process
 if TYPE_CHECKING:
     from orchestune.space import Space
 
-STALL = (0.15, 0.45)  # shares of the epochs without a better score, from which on and until which the model loses trust
+STALL = (0.2, 0.5)  # shares of the epochs without a better score, from which on and until which the model loses trust
 STALLED = 0.7  # the share of new trials drawn blindly by then
-HEADSTART = 2  # full trainings that are added to the epochs spent: at the very start no stall is to be seen
+HEADSTART = 4  # full trainings that are added to the epochs spent: at the very start no stall is to be seen
 LEAST = 4  # trials before the model is asked, where there are few in all
 REFIT = 1.15  # the model is fitted anew when there are so many times as many trials with a score
 ITERATIONS = 30  # of a fit
@@ -40,7 +40,7 @@ class MultiFidelityRungs:
     reduction_factor: float = 3  # rung to rung: epochs grow and trials shrink by it
     levels: int = 4  # rungs below max_epochs
     n_initial_points: int = 16  # spread over the space (Sobol 1967) before the model is asked
-    random_share: float = 0.35  # of the new trials, drawn blindly and promoted apart: a guard against a misled model
+    random_share: float = 0.2  # of the new trials, drawn blindly and promoted apart: a guard against a misled model
     continue_share: float = 0.5  # how often a paused trial may go on beyond its rung's quota if it promises most
 
     name: ClassVar[str] = "multifidelity"
@@ -88,7 +88,7 @@ class MultiFidelityScheduler:
         most = declared.n_initial_points
         self._first = most if num_samples is None else min(most, max(LEAST, num_samples // 3))
         self.names: list[str] = []  # row -> trial
-        self.drawn: list[bool] = []  # row -> whether its point was drawn blindly
+        self.drawn: list[bool] = []  # row -> whether its point was drawn blindly, after the first ones
         self.until: dict[int, int] = {}  # running rows -> the epoch at which they pause
         self.over: set[int] = set()
         self.legs = 0
@@ -129,7 +129,7 @@ class MultiFidelityScheduler:
                 self.outside.add(trial)
                 return
             drawn = self.encoding.config(self._drawn(len(self.rows) + len(self.outside)))
-            self.drawn.append(form(config) == form(drawn))
+            self.drawn.append(form(config) == form(drawn) and len(self.rows) >= self._first)
             self.rows[trial] = self.observed.add(point)
             self.names.append(trial)
         if trial in self.rows:

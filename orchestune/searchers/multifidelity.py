@@ -31,7 +31,7 @@ class MultiFidelity:
     """Asks where most improvement is expected, by what all trials have shown up to wherever they are."""
 
     n_initial_points: int = 16  # spread over the space before the model is asked
-    random_share: float = 0.3  # of the questions, drawn blindly: a guard against a misled model
+    random_share: float = 0.2  # of the questions, drawn blindly: a guard against a misled model
 
     name: ClassVar[str] = "multifidelity"
     finite: ClassVar[bool] = False
