@@ -173,7 +173,7 @@ class MultiFidelityScheduler:
         if promoted is not None:
             return self._continue(promoted)
         if not may_start:
-            return WAIT if self.until else DONE
+            return self._last(belief)
         if belief is None or chance.random() < self._random_share():
             return self._start(self._drawn(born))
         point, gain = propose(belief, self.encoding, self.observed.points, chance)
@@ -181,6 +181,14 @@ class MultiFidelityScheduler:
         if gains.max() >= gain and chance.random() < self.declared.continue_share:
             return self._continue(int(belief.rows[np.argmax(gains)]))
         return self._start(point)
+
+    def _last(self, belief: Belief | None) -> Work:
+        """Once no trial may start any more: those paused ones go on that are expected to end better than the best."""
+        if belief is not None:
+            means = np.where(self._paused(belief.rows), belief.mean, math.inf)
+            if means.min() < belief.best:
+                return self._continue(int(belief.rows[np.argmin(means)]))
+        return WAIT if self.until else DONE
 
     def _start(self, point: NDArray[np.float64]) -> Work:
         return Start(self.rungs[0], self.encoding.config(point))
@@ -233,13 +241,15 @@ class MultiFidelityScheduler:
         """
         observed = self.observed
         drawn = np.array(self.drawn, dtype=bool)
-        scored = np.flatnonzero((observed.rung >= 0) & drawn)
-        newest = np.asarray(observed.losses[scored, observed.rung[scored]])
-        found = self._by_quota(drawn, scored, newest)
-        if found is None and belief is not None:
-            own = ~drawn[belief.rows]
-            found = self._by_quota(~drawn, belief.rows[own], belief.mean[own])
-        return found
+        for kind, ranked in ((drawn, None), (~drawn, belief)):
+            if ranked is None:  # by their scores
+                rows = np.flatnonzero((observed.rung >= 0) & kind)
+                losses = np.asarray(observed.losses[rows, observed.rung[rows]])
+            else:
+                rows, losses = ranked.rows[kind[ranked.rows]], ranked.mean[kind[ranked.rows]]
+            if (found := self._by_quota(kind, rows, losses)) is not None:
+                return found
+        return None
 
     def _by_quota(self, kind: NDArray[np.bool_], rows: NDArray[np.int64], losses: NDArray[np.float64]) -> int | None:
         """The best paused one among the best 1/reduction_factor of its rung, the highest rung first, while the rung

@@ -55,7 +55,10 @@ class Encoding:
             if own is not None:
                 cells[parameter.name] = k = cell_of(own, u)
                 u = centre_of(own, k)
+            elif parameter.discrete:  # a stepped bell curve
+                u = np.array([parameter.to_unit(parameter.from_unit(float(x))) for x in u])
             if isinstance(parameter, Choice):
+                k = np.array([parameter.forms.index(text) for text in parameter.forms])[k]  # written twice: one value
                 # sqrt(1/2): two different values then lie at distance 1, like the two ends of a range
                 columns.append(np.eye(parameter.count)[k] * np.sqrt(0.5) * here[:, None])
             else:
@@ -86,9 +89,9 @@ class Encoding:
         if d == 0 or n == 0:
             return near
         moves = chance.random((n, d)) < max(2 / d, 0.3)
-        moves[np.arange(n), chance.integers(0, d, n)] = True
         if self.is_choice.any() and not self.is_choice.all():
             moves &= ~self.is_choice | (chance.random((n, d)) < 0.5)
+        moves[np.arange(n), chance.integers(0, d, n)] = True
         size = np.exp(chance.uniform(np.log(0.01), np.log(0.3), (n, 1))) if step is None else np.full((n, 1), step)
         moved = np.clip(near + np.maximum(size, self.cell[None]) * chance.normal(size=near.shape), 0.0, 1.0)
         drawn = np.where(self.is_choice, chance.random((n, d)), moved)
