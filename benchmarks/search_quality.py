@@ -30,6 +30,7 @@ from orchestune.planning.simulate import simulate
 SMALL = ("lcbench/126029", "lcbench/167190", "lcbench/168910", "lcbench/189873", "opda_deberta/deberta-base",
          "rbv2_xgboost/37", "rbv2_xgboost/4134", "taskset/patch128_LSTM128_avg_bs64")  # fmt: skip
 AIMS = (0.28, 0.16, 0.08, 0.05)  # of the default, at the four marks
+Found = tuple[list[float], float]  # regret at the four marks, processor seconds
 DEFAULT = "orchestune: auto x auto"
 
 
@@ -46,18 +47,17 @@ class Row:
 
 
 def rows() -> list[Row]:
-    found = [Row(DEFAULT, "auto", "auto", seeds=10)]
-    found += [Row(name, seeds=3, small=True) if name == "Optuna's GP" else Row(name) for name in peers.PEERS]
-    found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, seeds=2) for workers in (4, 16)]
-    afforded = {"random": (10, False), "hyperopt": (2, True), "optuna": (2, True), "multifidelity": (2, True),
-                "bayesopt": (1, True)}  # fmt: skip
+    found = [Row(DEFAULT, "auto", "auto", seeds=5)]
+    found += [Row(name, seeds=1, small=True) if name == "Optuna's GP" else Row(name) for name in peers.PEERS]
+    found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, seeds=1) for workers in (4, 16)]
+    afforded = {"random": (10, False), **dict.fromkeys(("hyperopt", "optuna", "multifidelity", "bayesopt"), (1, True))}
     for searcher, (seeds, small) in afforded.items():
         for scheduler in ("asha", "hyperband"):
             found.append(Row(f"orchestune: {searcher} x {scheduler}", searcher, scheduler, 1, seeds, small))
     return found
 
 
-def search(row: Row, index: int, seed: int) -> tuple[list[float], float]:
+def search(row: Row, index: int, seed: int) -> Found:
     """Regret at the four marks, and processor seconds."""
     problem, began = curves.problems()[index], time.process_time()
     if row.searcher:
@@ -73,7 +73,7 @@ def search(row: Row, index: int, seed: int) -> tuple[list[float], float]:
     return curves.regrets(problem, losses), time.process_time() - began
 
 
-def summary(row: Row, found: Mapping[tuple[int, int], tuple[list[float], float]]) -> dict[str, Any]:
+def summary(found: Mapping[tuple[int, int], Found]) -> dict[str, Any]:
     """Of a row's searches by (problem, seed)."""
     indices, seeds = sorted({i for i, _ in found}), sorted({s for _, s in found})
     regret = np.array([[found[i, s][0] for s in seeds] for i in indices])
@@ -91,35 +91,31 @@ def summary(row: Row, found: Mapping[tuple[int, int], tuple[list[float], float]]
     }
 
 
-def measured(chosen: Any, wanted: list[Row]) -> dict[str, dict[str, Any]]:
-    """All rows, a process a core. Searches once made are kept beside the result until all are, and not made again."""
+def measured(wanted: list[Row], *, quick: bool = False) -> dict[str, dict[str, Any]]:
+    """All rows, a process a core. With ORCHESTUNE_SEARCHES=FILE each search is kept there, and none is made twice."""
     ids = [problem.id for problem in curves.problems()]
-    kept = Path(os.environ.get("TMPDIR", "/tmp")) / "orchestune-search-quality.jsonl"
-    known = {}
-    if kept.exists() and not chosen.quick:
-        for line in kept.read_text().splitlines():
-            name, index, seed, *answer = json.loads(line)
-            known[name, index, seed] = tuple(answer)
+    kept = Path(os.environ.get("ORCHESTUNE_SEARCHES", os.devnull))
+    known: dict[tuple[str, int, int], Found] = {}
+    for line in kept.read_text().splitlines() if kept.exists() else ():
+        name, index, seed, regret, seconds = json.loads(line)
+        known[name, index, seed] = (regret, seconds)
     jobs = [
         (row, index, seed)
         for row in wanted
-        for seed in range(1 if chosen.quick else row.seeds)
+        for seed in range(1 if quick else row.seeds)
         for index in range(len(ids))
-        if not (row.small or chosen.quick) or ids[index] in SMALL
+        if not (row.small or quick) or ids[index] in SMALL
     ]
     left = [job for job in jobs if (job[0].name, *job[1:]) not in known]
-    with ProcessPoolExecutor(max_workers=int(os.environ.get('PROCESSES', os.cpu_count() or 1))) as pool, kept.open("a") as file:
-        for (row, index, seed), answer in zip(
-            left, pool.map(search, *zip(*left, strict=True)) if left else (), strict=True
-        ):
-            known[row.name, index, seed] = answer
-            if not chosen.quick:
-                file.write(json.dumps([row.name, index, seed, *answer]) + "\n")
-                file.flush()
-    return {
-        row.name: summary(row, {(i, s): known[row.name, i, s] for r, i, s in jobs if r is row})
-        for row in wanted
-    }  # fmt: skip
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool, kept.open("a") as file:
+        for (row, index, seed), found in zip(left, pool.map(search_job, left), strict=True):
+            known[row.name, index, seed] = found
+            print(json.dumps([row.name, index, seed, *found]), file=file, flush=True)
+    return {row.name: summary({(i, s): known[row.name, i, s] for r, i, s in jobs if r is row}) for row in wanted}
+
+
+def search_job(job: tuple[Row, int, int]) -> Found:
+    return search(*job)
 
 
 def main() -> None:
@@ -127,7 +123,7 @@ def main() -> None:
     if not curves.there():
         sys.exit(f"skipped: the recorded curves are not here, {curves.FOLDER} has no loader.py")
     wanted = [row for row in rows() if not chosen.quick or row.name in (DEFAULT, "random search", "Ray's ASHA")]
-    table = measured(chosen, wanted)
+    table = measured(wanted, quick=chosen.quick)
     for name, figures in table.items():
         told = "  ".join(f"{value:.3f}" for value in figures["regret"])
         print(f"{name:45} {told}   {figures['problems']} problems x {figures['seeds']} seeds, {figures['cpu_s']} CPU s")

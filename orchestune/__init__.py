@@ -11,7 +11,7 @@ The life of a trial:
  7 schedulers/asha.py          decide -> continue, pause or stop           journal: report with the decision
  8 searchers/hyperopt.py       told, with the epoch
  9 running/feed.py             the leg is over; later another, or the end  journal: end, with why
-10 report/                     journal -> table, best
+10 report/                     journal -> table, best, TensorBoard
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestune.schedulers import Fifo as Fifo
     from orchestune.schedulers import HyperBand as HyperBand
     from orchestune.schedulers import Median as Median
+    from orchestune.schedulers import MultiFidelityRungs as MultiFidelityRungs
     from orchestune.schedulers import Pbt as Pbt
     from orchestune.schedulers import Plateau as Plateau
     from orchestune.searchers import BayesOpt as BayesOpt
@@ -57,17 +58,18 @@ _HOMES = {
     "HyperOpt": "orchestune.searchers",
     "HyperParameters": "orchestune.define_by_run.hyperparameters",
     "Median": "orchestune.schedulers",
+    "MultiFidelity": "orchestune.searchers",
+    "MultiFidelityRungs": "orchestune.schedulers",
     "Optuna": "orchestune.searchers",
     "Pbt": "orchestune.schedulers",
     "Plateau": "orchestune.schedulers",
     "Random": "orchestune.searchers",
-    "simulate": "orchestune.planning.simulate",
-    "MultiFidelity": "orchestune.searchers",
     "Resources": "orchestune.training.resources",
     "Sequential": "orchestune.searchers",
     "TorchTrainable": "orchestune.training",
     "discover": "orchestune.define_by_run.discovery",
     "perturb": "orchestune.space",
+    "simulate": "orchestune.planning.simulate",
     "when": "orchestune.space",
 }
 __all__ = [*_HOMES]

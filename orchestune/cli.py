@@ -67,10 +67,10 @@ def run_(options: argparse.Namespace) -> int:
 
     overrides = _overrides(options)
     experiment = apply_overrides(catalog.load(options.name, project), overrides)
-    _announce(experiment, options)
+    expected = _expected(experiment, options)
     outcome = start(
         experiment, name=options.name, storage=options.storage, run_name=options.run_name,
-        listeners=(ProgressConsole(), TensorBoardLog()), overrides=overrides, address=options.address,
+        listeners=(ProgressConsole(expected), TensorBoardLog()), overrides=overrides, address=options.address,
     )  # fmt: skip
     return _ended(outcome)
 
@@ -182,16 +182,20 @@ def _overrides(options: argparse.Namespace) -> dict[str, str]:
     return given
 
 
-def _announce(experiment: Any, options: argparse.Namespace) -> None:
-    """The plan in one line. Raises OrchestuneError where a grid has grown large, and nobody said yes to that."""
+def _expected(experiment: Any, options: argparse.Namespace) -> str:
+    """The plan in one line; nothing for a cluster, since what that has is not known before it is asked.
+
+    Raises OrchestuneError where a grid has grown large, and nobody said yes to that.
+    """
     from orchestune.planning.plan import grid_mistake, plan
     from orchestune.planning.timing import last_run
 
     mistake = grid_mistake(experiment)
     if mistake and not options.yes:
         raise OrchestuneError(mistake)
-    if options.address is None:  # what a cluster has is not known before it is asked
-        print(plan(experiment, last_run(experiment, options.name, options.storage)).short)
+    if options.address is not None:
+        return ""
+    return plan(experiment, last_run(experiment, options.name, options.storage)).short
 
 
 def _use_data(folder: Path | str | None) -> None:

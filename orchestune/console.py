@@ -19,14 +19,17 @@ ROWS = 10  # of the live table
 
 
 class ProgressConsole:
-    """Made for one session of one run."""
+    """Made for one session of one run. `expected`: what it is said to cost, told before anything else."""
 
-    def __init__(self) -> None:
+    def __init__(self, expected: str = "") -> None:
+        self._expected = expected
         self._live: Live | None = None
 
     def open(self, terminal: TextIO, experiment: Experiment, paths: RunPaths) -> None:
         self._experiment = experiment
         self._rich = Rich(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
+        if self._expected:
+            self._rich.print(self._expected, markup=False)
         self._rich.print(
             f"{paths.root}: {_of(experiment.pair.searcher)} and {_of(experiment.pair.scheduler)} "
             f"for the {experiment.mode}imum of {experiment.metric}; Ray starts"

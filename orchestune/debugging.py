@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray.tune import Trainable
@@ -28,7 +31,20 @@ def alone(experiment: Experiment, config: dict[str, Any], seed: int, folder: str
     told = {"seed": seed, "max_epochs": experiment.max_epochs}
     own = {**told, "_setup_logdir": _setup_logdir, "__module__": experiment.trainable.__module__}
     trainable: type[Trainable] = type(experiment.trainable.__name__, (experiment.trainable,), own)
-    return trainable(config)
+    with _no_advice():
+        return trainable(config)
+
+
+@contextmanager
+def _no_advice() -> Iterator[None]:
+    """Within the block Ray says nothing of a slow `setup`: what it advises is what runs do by themselves."""
+    logger = logging.getLogger(Trainable.__module__)
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _train(trial: Trainable, max_epochs: int) -> None:

@@ -12,7 +12,7 @@ from orchestune.define_by_run.discovery import is_build_model, lines
 from orchestune.errors import ExperimentError, OrchestuneError, UnknownName
 from orchestune.experiment import Experiment
 from orchestune.pairs import AUTO
-from orchestune.schedulers import scheduler
+from orchestune.schedulers import Plateau, scheduler
 from orchestune.searchers import searcher
 from orchestune.space import Space
 from orchestune.space.expression import parse_call, parse_expression
@@ -61,7 +61,12 @@ def _declaration(find: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _plateau(text: str) -> Any:
-    return None if text.lower() == "none" else _declaration(scheduler)(text)
+    def find(name: str) -> Any:
+        if name != Plateau.name:
+            raise UnknownName("early stopping", name, [Plateau.name])
+        return Plateau
+
+    return None if text.lower() == "none" else _declaration(find)(text)
 
 
 # Setting -> how its text is read, and the words for what is legal.

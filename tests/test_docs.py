@@ -9,8 +9,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from orchestune.schedulers import SCHEDULERS
+from orchestune.searchers import SEARCHERS
+from orchestune.space.expression import parse_call
 
 HOUSE = Path(__file__).parents[1]
 GUIDE = (HOUSE / "docs" / "guide.md").read_text()
@@ -41,6 +46,34 @@ def test_the_guides_first_experiment(tmp_path: Path) -> None:
     done = run(tmp_path, "-c", weights + "print(sum(p.numel() for p in model.parameters()))")
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 6
+
+
+def test_the_guides_simulation(tmp_path: Path) -> None:
+    (code,) = (block for block in blocks(GUIDE, "python") if block.startswith("# compare.py\n"))
+    done = run(tmp_path, "-c", code)
+    assert done.returncode == 0, done.stderr
+    found = {name: float(score) for name, score in map(str.split, done.stdout.splitlines())}
+    assert [*found] == ["fifo", "asha", "hyperband"]
+    assert found["fifo"] < min(found["asha"], found["hyperband"]) < 1
+
+
+def test_the_guides_plan_has_the_lines_that_a_plan_has() -> None:
+    """All but what is measured, on two cores."""
+    from orchestune import catalog
+    from orchestune.planning.plan import plan
+    from orchestune.planning.timing import Timing
+
+    (shown,) = (block.splitlines() for block in blocks(GUIDE, "text") if block.startswith("question "))
+    made = plan(catalog.load("digits_mlp", HOUSE), Timing(0.0311, 172_700, "an epoch timed now"), {"CPU": 2.0})
+    assert made.lines == shown
+
+
+@pytest.mark.parametrize("declared", [*SEARCHERS.values(), *SCHEDULERS.values()])
+def test_every_declaration_has_a_row_with_its_defaults(declared: Any) -> None:
+    row = re.search(rf"^\| `({declared.__name__}\(.*?\))` \| \w", GUIDE, re.MULTILINE)
+    assert row, f"the guide's tables lack {declared.__name__}"
+    _, _, settings = parse_call(row[1])
+    assert declared(**settings) == declared()
 
 
 @pytest.mark.ray
@@ -83,7 +116,7 @@ def test_commands_in_the_readme_exist() -> None:
     _, commands = parser_of(COMMANDS)
     text = "\n".join(blocks((HOUSE / "README.md").read_text(), "sh"))
     named = re.findall(r"^orchestune (\w+)", text, re.MULTILINE)
-    assert set(named) == {"list", "run", "resume", "show", "best"} <= set(commands.choices)
+    assert set(named) == {"list", "plan", "run", "resume", "show", "best"} <= set(commands.choices)
     targets = re.findall(r"^make (\w+)", text, re.MULTILINE)
     makefile = (HOUSE / "Makefile").read_text()
     assert targets == ["demo", "test"]

@@ -173,7 +173,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"early_stopping": 3}, "early_stopping is 3: it must be Plateau(patience=5), or None"),
     ({"points_to_evaluate": [{"lrr": 0.1}]}, "points_to_evaluate: parameter 'lrr'"),
     ({"searcher": Random(), "scheduler": "multifidelity"}, "scheduler multifidelity chooses configurations by its own"),
-    ({"searcher": Sequential(), "scheduler": HyperBand()}, "searcher sequential waits until trials have ended, and hyperband"),
+    (
+        {"searcher": Sequential(), "scheduler": HyperBand()},
+        "searcher sequential waits until trials have ended, and hyperband",
+    ),
     ({"searcher": HyperOpt(), "scheduler": Pbt(), "space": PERTURBED}, "scheduler pbt changes configurations while"),
     ({"searcher": Random(), "scheduler": Pbt()}, "pbt: nothing in the space may change while a trial trains"),
     ({"scheduler": Asha}, "scheduler is <class 'orchestune.schedulers.asha.Asha'>: it must be a declaration"),
@@ -341,6 +344,9 @@ OVERRIDES: list[tuple[str, str, dict[str, Any]]] = [
     ("num_samples", "30", {"num_samples": 30}),
     ("num_samples", "None", {"num_samples": None}),
     ("max_epochs", "20", {"max_epochs": 20}),
+    ("total_epochs", "300", {"total_epochs": 300}),
+    ("early_stopping", "plateau(patience=2)", {"early_stopping": Plateau(patience=2)}),
+    ("executions_per_trial", "3", {"executions_per_trial": 3}),
     ("time_budget_s", "1e3", {"time_budget_s": 1000.0}),
     ("stop_at_score", "-0.5", {"stop_at_score": -0.5}),
     ("max_concurrent_trials", "1", {"max_concurrent_trials": 1}),
@@ -413,6 +419,7 @@ def test_overrides_survive_the_journal() -> None:
     check_unchanged(asked, apply_overrides(experiment(), json.loads(json.dumps(overrides))))
 
 
+PLAIN = [name for name in SETTINGS if name not in ("searcher", "scheduler", "early_stopping")]
 WRONG: list[tuple[str, str, str]] = [
     ("searcher", "hyperop", "--searcher: no searcher named 'hyperop'. Did you mean 'hyperopt'? Known: "),
     ("searcher", "hyperopt(gama=1)", "--searcher: no setting of hyperopt named 'gama'. Did you mean 'gamma'? Known: "),
@@ -424,8 +431,12 @@ WRONG: list[tuple[str, str, str]] = [
     ("scheduler", "asha(grace_periode=2)", "--scheduler: no setting of asha named 'grace_periode'. Did you mean"),
     ("scheduler", "asha(grace_period='x')", "--scheduler: \"asha(grace_period='x')\" is not a scheduler's name, or "),
     ("scheduler", "asha(grace_period=17)", "asha: grace_period=17 is more than max_epochs=16"),
-    *[(name, "nonsense", f"--{name.replace('_', '-')}: 'nonsense' is not a") for name in [*SETTINGS][2:]],
-    *[(name, "", f"--{name.replace('_', '-')}: '' is not a") for name in [*SETTINGS][2:]],
+    *[(name, "nonsense", f"--{name.replace('_', '-')}: 'nonsense' is not a") for name in PLAIN],
+    *[(name, "", f"--{name.replace('_', '-')}: '' is not a") for name in PLAIN],
+    ("early_stopping", "asha", "--early-stopping: no early stopping named 'asha'. Known: plateau."),
+    ("early_stopping", "", "--early-stopping: cannot read ''; write a name"),
+    ("early_stopping", "plateau(patience=0)", "--early-stopping: 'plateau(patience=0)' is not a plateau, as "),
+    ("early_stopping", "plateau(patients=3)", "--early-stopping: no setting of plateau named 'patients'. Did you mean"),
     ("max_epochs", "1.5", "--max-epochs: '1.5' is not a whole number of epochs"),
     ("max_epochs", "0", "max_epochs is 0: "),
     ("cpus_per_trial", "inf", "resources.cpu is inf: "),

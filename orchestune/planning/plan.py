@@ -162,19 +162,23 @@ def _trials(e: Experiment) -> int | None:
 
 def _room(e: Experiment, machine: dict[str, float]) -> tuple[int, str]:
     needs = e.resources_for(e.typed_space.from_unit([0.5] * e.typed_space.dimensions))
-    known = {
-        **needs.bundle,
-        **machine,
-    }  # memory and custom resources are not looked up here: they are taken to be there
+    known = {**needs.bundle, **machine}  # memory and custom resources are not looked up: they are taken to be there
     lacking = Room([known]).lacking(needs)
     if lacking:
         raise ClusterError(f"a trial {lacking}: ask for less in the experiment's resources")
-    fits = {name: int(machine[name] / amount) for name, amount in needs.bundle.items() if name in machine and amount}
+    fits = {name: _fit(name, machine[name], amount) for name, amount in needs.bundle.items() if name in machine}
     name = min(fits, key=fits.__getitem__, default="CPU")
     most = fits.get(name, 1)
     if e.max_concurrent_trials is not None and e.max_concurrent_trials < most:
         return e.max_concurrent_trials, "max_concurrent_trials allows no more"
     return most, f"{name} is what runs out first: {machine[name]:g} here, {needs.bundle[name]:g} a trial"
+
+
+def _fit(name: str, there: float, amount: float) -> int:
+    """How many trials; a fraction of a GPU is of one device, so that three of 0.6 do not fit on two."""
+    if name == "GPU" and amount < 1:
+        return int(there) * _fit("", 1, amount)
+    return int(there / amount + 1e-9)  # the sum keeps a quotient that is whole from being rounded to less
 
 
 def _play(e: Experiment, trials: int, workers: int) -> Simulation:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestune.debugging import alone
 from orchestune.errors import OrchestuneError
@@ -28,18 +30,21 @@ class Timing:
 
 def last_run(experiment: Experiment, name: str, storage: Path) -> Timing | None:
     """From the newest run in `storage` that asked `name` of the same trainable; None where there is none."""
+    trainable = f"{experiment.trainable.__module__}:{experiment.trainable.__qualname__}"
     for paths in _newest_first(storage):
+        told = _question(paths)
+        if (told.get("name"), told.get("trainable")) != (name, trainable):
+            continue
         try:
             record = Record.of(read_events(paths.events))
         except OrchestuneError:  # a damaged or unreadable run tells nothing; the next one may
             continue
-        told = record.question
-        trainable = f"{experiment.trainable.__module__}:{experiment.trainable.__qualname__}"
-        if told.get("name") != name or told.get("trainable") != trainable or not record.reports:
+        if not record.reports:
             continue
         executions = int(told.get("executions_per_trial", 1))
-        seconds = sum(trial.seconds for trial in record.trials.values()) / record.reports / executions
-        sizes = [size_of(folder) for folder in paths.trials.glob("*/*") if folder.is_dir()]
+        spent = sum(trial.seconds + trial.spent.get("checkpoint_s", 0.0) for trial in record.trials.values())
+        seconds = spent / record.reports / executions
+        sizes = [size_of(folder) for folder in paths.trials.glob("*/*/*") if folder.is_dir()]  # trial, leg, epoch
         return Timing(seconds, max(sizes, default=0) // executions, str(paths.root))
     return None
 
@@ -68,6 +73,15 @@ def first_step(experiment: Experiment) -> Timing:
             return Timing(seconds, size_of(saved), "an epoch timed now")
         finally:
             trial.cleanup()
+
+
+def _question(paths: RunPaths) -> dict[str, Any]:
+    """What the run was asked, from the file that repeats it: a journal may be long. Empty where that cannot be read."""
+    try:
+        told = json.loads(paths.question.read_text())
+    except (OSError, ValueError):  # a run that died at its birth, or a damaged file
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _newest_first(storage: Path) -> Iterator[RunPaths]:

@@ -33,7 +33,9 @@ def pairs() -> str:
         cells = []
         for keeps in KEEPS.values():
             refusals = Pair(asks, keeps).refusals()
-            cells.append("yes" if not refusals else f"no ({reasons.setdefault(general(refusals[0]), len(reasons) + 1)})")
+            cells.append(
+                "yes" if not refusals else f"no ({reasons.setdefault(general(refusals[0]), len(reasons) + 1)})"
+            )
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *(f"{number}. {reason}." for reason, number in reasons.items())])
 

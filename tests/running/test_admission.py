@@ -40,12 +40,14 @@ class Told(Searcher):
 class Sizes:
     name: ClassVar[str] = "sizes"
     finite: ClassVar[bool] = True
+    waits: ClassVar[bool] = False
+    adapts: ClassVar[bool] = False
 
     def refuse(self, space: Any) -> list[str]:
         return []
 
-    def build(self, space: Any, *, seed: int = 0, metric: str = "score", mode: str = "max") -> Told:
-        return Told(space, seed=seed, metric=metric, mode=mode)
+    def build(self, space: Any, **common: Any) -> Told:
+        return Told(space, **common)
 
 
 def x_cpus(config: dict[str, Any]) -> Resources:

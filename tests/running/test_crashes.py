@@ -11,8 +11,10 @@ from models.toy import Adapts
 from ray import tune
 
 from orchestune import Asha, Experiment, Fifo, HyperBand, Pbt, Plateau, Resources, perturb
+from orchestune.pairs import AUTO
 from orchestune.running.journal import Event, read_events
 from orchestune.running.record import Record
+from orchestune.schedulers import MultiFidelityRungs
 from tests.conftest import Plan
 from tests.running.simulation import Crash, Early, Halving, crash_at, session, toy
 
@@ -35,6 +37,7 @@ EXPERIMENTS = {
         num_samples=4,
         max_epochs=3,
     ),
+    "multifidelity": toy(searcher=AUTO, scheduler=MultiFidelityRungs(n_initial_points=3, levels=2), num_samples=8),
     "plateau": toy(scheduler=Plateau(patience=1, min_delta=0.1)),
     "early": toy(scheduler=Early(), num_samples=5),
     "by_x": toy(scheduler=Fifo(), resources=by_x, num_samples=6, max_epochs=2),
