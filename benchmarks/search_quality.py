@@ -49,7 +49,7 @@ class Row:
 def rows() -> list[Row]:
     found = [Row(DEFAULT, "auto", "auto", seeds=5)]
     found += [Row(name, seeds=1, small=True) if name == "Optuna's GP" else Row(name) for name in peers.PEERS]
-    found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, seeds=1) for workers in (4, 16)]
+    found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, 1, True) for workers in (4, 16)]
     afforded = {"random": (10, False), **dict.fromkeys(("hyperopt", "optuna", "multifidelity", "bayesopt"), (1, True))}
     for searcher, (seeds, small) in afforded.items():
         for scheduler in ("asha", "hyperband"):

@@ -107,7 +107,9 @@ def test_a_killed_driver_loses_nothing(tmp_path: Path, plan: Plan, unbroken: Rec
     wait_for(root, 25, again)
     assert not killed.left(), "resume ends what is left of the killed driver's Ray"
 
+    again.process.send_signal(signal.SIGSTOP)  # or it might be done before the next command has started
     second = subprocess.run([*COMMAND, "resume", str(root)], cwd=PROJECT, capture_output=True, text=True, check=False)
+    again.process.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert "is running: another process writes its journal" in second.stderr
 
