@@ -121,7 +121,8 @@ class MultiFidelityScheduler:
 
     def started(self, trial: str, start: int, until: int, config: dict[str, Any]) -> None:
         self._answer = None
-        self.legs += 1
+        lost = trial in self.outside or self.rows.get(trial) in self.until  # and issued again: nothing was chosen
+        self.legs += not lost
         if trial not in self.rows and trial not in self.outside:
             try:
                 point = self.encoding.point(config)

@@ -86,6 +86,18 @@ def test_a_replay_gives_the_same_answers(workers: int) -> None:
             getattr(again, name)(*told)
 
 
+def test_a_lost_leg_that_is_issued_again_changes_nothing() -> None:
+    runs = Run(n_initial_points=4), Run(n_initial_points=4)
+    for run in runs:
+        run.spend(40)
+        assert run.start()
+    lost = runs[1].live[0]
+    runs[1].tell("started", lost, runs[1].epoch[lost], runs[1].until[lost], runs[1].configs[lost])
+    for run in runs:
+        run.spend(60)
+    assert runs[0].configs == runs[1].configs
+
+
 def test_next_changes_nothing() -> None:
     run = Run(n_initial_points=4)
     run.spend(60)
