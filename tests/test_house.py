@@ -37,7 +37,7 @@ ROOMS = {
     "mistakes": GROUND | {"space", "searchers", "schedulers", "pairs", "training", "define_by_run"},
     "experiment": GROUND | {"space", "searchers", "schedulers", "training", "define_by_run", "pairs", "mistakes"},
     "running": GROUND | {"space", "searchers", "schedulers", "training", "experiment"},
-    "planning": GROUND | {"space", "searchers", "schedulers", "experiment", "running", "debugging"},
+    "planning": GROUND | {"space", "searchers", "schedulers", "training", "experiment", "running", "debugging"},
     "report": GROUND | READING,
     "catalog": GROUND | {"experiment"},
     "overrides": GROUND | {"pairs", "space", "searchers", "schedulers", "training", "define_by_run", "experiment"},

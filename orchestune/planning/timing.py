@@ -17,6 +17,7 @@ from orchestune.running.journal import read_events
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
 from orchestune.running.seeds import trial_seed
+from orchestune.training import state
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def last_run(experiment: Experiment, name: str, storage: Path) -> Timing | None:
 
 
 def first_step(experiment: Experiment) -> Timing:
-    """Trains the configuration in the middle of the space for two epochs, in this process, and saves it.
+    """Trains the configuration in the middle of the space for two epochs, in this process, and saves each.
 
     The second epoch is what counts: the first one loads what the others have.
     """
@@ -59,17 +60,13 @@ def first_step(experiment: Experiment) -> Timing:
     with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
         trial = alone(experiment, config, trial_seed(experiment.seed, 0), folder)
         try:
-            trial.step()
-            started = time.monotonic()
-            trial.step()
-            saved = Path(folder, "checkpoint")
-            saved.mkdir()
-            state = trial.save_checkpoint(str(saved))
-            seconds = time.monotonic() - started
-            if isinstance(state, dict):  # Ray's older form
-                import torch  # here, because a trainable that needs no torch is timed without
-
-                torch.save(state, saved / "state.pt")
+            for name in ("first", "second"):
+                saved = Path(folder, name)
+                saved.mkdir()
+                started = time.monotonic()
+                trial.step()
+                state.save(trial, saved)
+                seconds = time.monotonic() - started
             return Timing(seconds, size_of(saved), "an epoch timed now")
         finally:
             trial.cleanup()

@@ -129,8 +129,9 @@ class MultiFidelityScheduler:
             except SpaceError:  # from before the space was narrowed, or a user's own: no place in this model
                 self.outside.add(trial)
                 return
-            drawn = self.encoding.config(self._drawn(len(self.rows) + len(self.outside)))
-            self.drawn.append(form(config) == form(drawn) and len(self.rows) >= self._first)
+            born = len(self.rows) + len(self.outside)
+            blindly = born >= self._first and form(config) == form(self.encoding.config(self._drawn(born)))
+            self.drawn.append(blindly)
             self.rows[trial] = self.observed.add(point)
             self.names.append(trial)
         if trial in self.rows:

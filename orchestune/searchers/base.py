@@ -73,6 +73,16 @@ class Searcher(RaySearcher):  # type: ignore[misc]  # Ray ships no types
         if ended:
             self.ended.add(n)
 
+    def values_of(self, config: Config) -> dict[str, Any] | None:
+        """The active values of a configuration, flat; None where a model of this space has no place for it.
+
+        It is from before the space was narrowed then, or a user's own point.
+        """
+        try:
+            return self.space.values(config)
+        except SpaceError:
+            return None
+
     def losses(self) -> dict[int, float]:
         """One number a trial that can be judged, lower is better, for methods without epochs; see `feedback`.
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from orchestune.errors import SpaceError
 from orchestune.searchers.base import Config, Searcher, no_grid, refuse_first
 from orchestune.searchers.columns import Columns, Floats
 from orchestune.searchers.fresh import draw, unasked
@@ -69,10 +68,11 @@ class BayesOptSearcher(Searcher):
     def born(self, n: int, config: Config) -> None:
         super().born(n, config)
         self._forms[n] = form(config)
-        try:
-            self._rows[n] = self.columns.point(self.space.values(config))
-        except SpaceError:  # from before the space was narrowed, or a user's own point: no place in this model
+        values = self.values_of(config)
+        if values is None:
             self._rows.pop(n, None)
+        else:
+            self._rows[n] = self.columns.point(values)
 
     def ask(self, n: int) -> Config | str | None:
         asked = set(self._forms.values())

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestune.errors import SpaceError
 from orchestune.searchers.base import Config, Searcher
 from orchestune.searchers.columns import Columns, Floats, Range
 from orchestune.space import Choice
@@ -33,9 +32,8 @@ class CmaSearcher(Searcher):
 
     def born(self, n: int, config: Config) -> None:
         super().born(n, config)
-        try:
-            values = self.space.values(config)
-        except SpaceError:  # from before the space was narrowed, or a user's own point: no place in this model
+        values = self.values_of(config)
+        if values is None:
             self._points.pop(n, None)
             return
         # Anywhere in a step's cell: told the middle each time, the distribution would shrink into one cell.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from orchestune.errors import SpaceError
 from orchestune.searchers.base import Config, Searcher, no_grid, refuse_first
+from orchestune.searchers.settings import at_least
 from orchestune.space import Choice, Parameter
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ class HyperOpt:
     n_ei_candidates: int = 24  # draws from the model of the good, the best of which is asked
 
     def __post_init__(self) -> None:
-        for field in ("n_initial_points", "n_ei_candidates"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{field} is a whole number from 1 on, got {value!r}")
+        at_least(self, "n_initial_points", 1, whole=True)
+        at_least(self, "n_ei_candidates", 1, whole=True)
         if isinstance(self.gamma, bool) or not isinstance(self.gamma, int | float) or not 0 < self.gamma <= 1:
             raise ValueError(f"gamma is above 0 and at most 1, got {self.gamma!r}")
 
@@ -70,10 +68,8 @@ class HyperOptSearcher(Searcher):
 
     def born(self, n: int, config: Config) -> None:
         super().born(n, config)
-        try:
-            values = self.space.values(config)
-        # from before the space was narrowed, or a user's own point: no place in this model
-        except SpaceError:
+        values = self.values_of(config)
+        if values is None:
             return
         seen = {p.name: to_label(p, values[p.name]) for p in self.searched if p.name in values}
         idxs = {p.name: [n] if p.name in seen else [] for p in self.searched}

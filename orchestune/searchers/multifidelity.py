@@ -15,6 +15,7 @@ import numpy as np
 
 from orchestune.errors import SpaceError
 from orchestune.searchers.base import Config, Searcher, no_grid, refuse_first
+from orchestune.searchers.settings import at_least
 from orchestune.surrogate.belief import believe, data_of, propose
 from orchestune.surrogate.encoding import Encoding
 from orchestune.surrogate.observed import Observed, design, rungs_of
@@ -39,9 +40,8 @@ class MultiFidelity:
     adapts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        n, share = self.n_initial_points, self.random_share
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(f"n_initial_points is a whole number from 1 on, got {n!r}")
+        at_least(self, "n_initial_points", 1, whole=True)
+        share = self.random_share
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ValueError(f"random_share is from 0 to 1, got {share!r}")
 

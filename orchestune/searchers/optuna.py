@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from orchestune.errors import SpaceError
 from orchestune.searchers.base import Config, Searcher, no_grid, refuse_first
 from orchestune.searchers.bayesopt import kept
 from orchestune.searchers.cmaes import CmaSearcher, no_choices
@@ -110,9 +109,8 @@ class OptunaSearcher(Searcher):
 
     def born(self, n: int, config: Config) -> None:
         super().born(n, config)
-        try:
-            values = self.space.values(config)
-        except SpaceError:  # from before the space was narrowed, or a user's own point: no place in this model
+        values = self.values_of(config)
+        if values is None:
             self._params.pop(n, None)
             return
         if self.declared.sampler == "gp":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestune.errors import SpaceError, nearest
+from orchestune.errors import nearest
 from orchestune.searchers.base import FINISHED, Config, Searcher, no_grid, refuse_first
 from orchestune.searchers.settings import at_least
 from orchestune.space import Parameter
@@ -111,8 +111,7 @@ class SequentialSearcher(Searcher):
         before.ended = {t for t in self.ended if t < first}
         best = {parameter.name: parameter.from_unit(0.5) for parameter in self.space.parameters}
         for t, _ in sorted(before.losses().items(), key=lambda told: (told[1], told[0])):
-            try:
-                return best | self.space.values(self.configs[t])
-            except SpaceError:  # from before the space was narrowed: the next best, which is in it
-                continue
+            values = self.values_of(self.configs[t])
+            if values is not None:  # or else the next best, which is in the space
+                return best | values
         return best

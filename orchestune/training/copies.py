@@ -16,9 +16,7 @@ import torch
 from ray.tune import Trainable
 from ray.tune.result import TRIAL_INFO
 
-from orchestune.training import randomness
-
-_DICT = "copy.pt"  # the state of a class whose save_checkpoint returns it
+from orchestune.training import randomness, state
 
 
 def copy_seed(seed: int, number: int) -> int:
@@ -77,17 +75,11 @@ class Copies(Trainable):  # type: ignore[misc]
             folder = Path(checkpoint_dir, str(number))
             folder.mkdir()
             randomness.restore(self._streams[number], self._device(made))
-            saved = made.save_checkpoint(str(folder))
-            if isinstance(saved, dict):
-                torch.save(saved, folder / _DICT)
+            state.save(made, folder)
 
     def load_checkpoint(self, checkpoint: str) -> None:
         for number, made in enumerate(self._copies):
-            folder = Path(checkpoint, str(number))
-            state: Any = str(folder)
-            if (folder / _DICT).exists():
-                state = torch.load(folder / _DICT, weights_only=True)
-            made.load_checkpoint(state)
+            state.load(made, Path(checkpoint, str(number)))
             self._streams[number] = randomness.capture(self._device(made))
 
     @property

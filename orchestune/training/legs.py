@@ -19,12 +19,12 @@ from ray.tune import PlacementGroupFactory, Trainable
 
 from orchestune.durable import write_whole
 from orchestune.errors import CheckpointDamaged
+from orchestune.training import state
 from orchestune.training.checkpoint import CheckpointStore, Place
 from orchestune.training.files import DATA
 from orchestune.training.resources import Resources
 
 LEG = "_leg"  # the key of a configuration under which a leg travels
-_DICT = "trainable.pt"  # the state of a class whose save_checkpoint returns it
 REPORT = "_report"  # the key of a result under which its report travels, as JSON: Tune flattens everything else
 
 
@@ -102,7 +102,7 @@ class Legs:
         self._scores: dict[Place, float] = {}  # of the checkpoints that are kept
         if self._leg.start:
             trial, leg, epoch = self._leg.start
-            self._load(self._store.open(Place(epoch, leg, trial)))
+            state.load(self, self._store.open(Place(epoch, leg, trial)))
             for place in self._store.places(self._leg.trial):
                 self._scores[place] = self._score_of(place)
 
@@ -136,7 +136,7 @@ class Legs:
 
     def _checkpoint(self, score: float) -> None:
         place = Place(self._epoch, self._leg.leg, self._leg.trial)
-        self._store.write(place, self._unsaved, self._save)
+        self._store.write(place, self._unsaved, lambda folder: state.save(self, folder))
         self._unsaved = []
         self._scores[place] = score
         newest = sorted(self._scores)[-2:]
@@ -145,21 +145,6 @@ class Legs:
         if len(keep) < len(self._scores):
             self._scores = {kept: self._scores[kept] for kept in keep}
             self._store.keep_only(self._leg.trial, keep)
-
-    def _save(self, folder: Path) -> None:
-        saved = self.save_checkpoint(str(folder))  # type: ignore[attr-defined]
-        if isinstance(saved, dict):  # Ray's older form: the state itself, which Ray would pickle
-            import torch  # here, because a trainable that needs no torch starts two seconds sooner
-
-            torch.save(saved, folder / _DICT)
-
-    def _load(self, folder: Path) -> None:
-        state: Any = str(folder)
-        if (folder / _DICT).exists():
-            import torch
-
-            state = torch.load(folder / _DICT, weights_only=True)
-        self.load_checkpoint(state)  # type: ignore[attr-defined]
 
     def _test_once(self) -> dict[str, Any]:
         """The test split's metrics, kept on disk at once: a crash before the journal's line costs no second look."""
