@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from orchestune.errors import SpaceError
 from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Start, Work
+from orchestune.schedulers.quotas import by_quota
 from orchestune.space.plain import form
 from orchestune.surrogate.belief import Belief, believe, data_of, propose
 from orchestune.surrogate.encoding import Encoding
@@ -39,7 +40,7 @@ class MultiFidelityRungs:
 
     reduction_factor: float = 3  # rung to rung: epochs grow and trials shrink by it
     levels: int = 4  # rungs below max_epochs
-    n_initial_points: int = 16  # spread over the space (Sobol 1967) before the model is asked
+    n_initial_points: int = 8  # spread over the space (Sobol 1967) before the model is asked
     random_share: float = 0.2  # of the new trials, drawn blindly and promoted apart: a guard against a misled model
     continue_share: float = 0.5  # how often a paused trial may go on beyond its rung's quota if it promises most
 
@@ -185,11 +186,20 @@ class MultiFidelityScheduler:
         return self._start(point)
 
     def _last(self, belief: Belief | None) -> Work:
-        """Once no trial may start any more: those paused ones go on that are expected to end better than the best."""
-        if belief is not None:
-            means = np.where(self._paused(belief.rows), belief.mean, math.inf)
-            if means.min() < belief.best:
-                return self._continue(int(belief.rows[np.argmin(means)]))
+        """Once no trial may start any more: those paused ones go on that are expected to end better than the best.
+
+        While nothing was trained in full the first of all goes on in any case, and without a model, which is with one
+        or two trials, all do.
+        """
+        if belief is None:
+            rows, best = np.flatnonzero(self.observed.rung >= 0), math.inf
+            expected = self.observed.losses[rows, self.observed.rung[rows]]
+        else:
+            rows, expected = belief.rows, belief.mean
+            best = belief.best if self.over or self.until else math.inf
+        expected = np.where(self._paused(rows), expected, math.inf)
+        if len(rows) and expected.min() < best:
+            return self._continue(int(rows[np.argmin(expected)]))
         return WAIT if self.until else DONE
 
     def _start(self, point: NDArray[np.float64]) -> Work:
@@ -242,34 +252,17 @@ class MultiFidelityScheduler:
         quota where it is wrong.
         """
         observed = self.observed
-        drawn = np.array(self.drawn, dtype=bool)
+        heading = observed.rung
+        heading[list(self.until)] = np.searchsorted(self.rungs, list(self.until.values()))
+        paused, drawn = self._paused(np.arange(len(observed))), np.array(self.drawn, dtype=bool)
         for kind, ranked in ((drawn, None), (~drawn, belief)):
             if ranked is None:  # by their scores
                 rows = np.flatnonzero((observed.rung >= 0) & kind)
                 losses = np.asarray(observed.losses[rows, observed.rung[rows]])
             else:
                 rows, losses = ranked.rows[kind[ranked.rows]], ranked.mean[kind[ranked.rows]]
-            if (found := self._by_quota(kind, rows, losses)) is not None:
+            factor = self.declared.reduction_factor
+            found = by_quota(observed.losses, heading, paused, kind, rows, losses, factor)
+            if found is not None:
                 return found
-        return None
-
-    def _by_quota(self, kind: NDArray[np.bool_], rows: NDArray[np.int64], losses: NDArray[np.float64]) -> int | None:
-        """The best paused one among the best 1/reduction_factor of its rung, the highest rung first, while the rung
-        above holds fewer than that share of it.
-
-        `kind`, by row: whose quotas these are; `losses` are those of the trials in `rows`, all of that kind.
-        """
-        rung = self.observed.rung
-        heading = np.where(kind, rung, -1)  # a running trial counts where it will arrive
-        for row, until in self.until.items():
-            if kind[row]:
-                heading[row] = max(heading[row], int(np.searchsorted(self.rungs, until)))
-        here, paused = rung[rows], self._paused(rows)
-        for k in range(len(self.rungs) - 2, -1, -1):
-            share = (heading >= k).sum() / self.declared.reduction_factor
-            able = np.flatnonzero(paused & (here == k))
-            if len(able) and (heading >= k + 1).sum() < share:
-                best = able[np.argmin(losses[able])]
-                if (losses[here >= k] < losses[best]).sum() < max(1, share):
-                    return int(rows[best])
         return None

@@ -1,0 +1,46 @@
+"""Which paused trial goes on by its rung's quota, as in asynchronous successive halving."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+def by_quota(
+    rungs: NDArray[np.float64], heading: Rows, paused: Mask, kind: Mask, rows: Rows, losses: NDArray[np.float64],
+    factor: float,
+) -> int | None:  # fmt: skip
+    """The best paused one among the best 1/`factor` of its rung, the highest rung first (Li et al. 2018, Algorithm 2).
+
+    `rungs` (n, levels) are the losses of n trials at their rungs, NaN where one has not been. `heading` (n,) is the
+    rung where each is or will arrive, -1 before the first. `kind` (n,): whose quotas these are. `losses` are those by
+    which the trials in `rows`, all of that kind, are ranked. None where no quota is free.
+
+    The share is rounded down, as in the paper. With the first of a rung always let on, one of eight trials would be
+    trained to the end at once, for a tenth of what a whole search may cost.
+    """
+    levels, going = rungs.shape[1], np.where(kind, heading, -1)
+    for k in range(levels - 2, -1, -1):
+        share = int((going >= k).sum() / factor)
+        able = np.flatnonzero(paused[rows] & (heading[rows] == k))
+        able = able[~_repeated(rungs[:, k], rows[able], heading > k, factor)]
+        if len(able) and (going > k).sum() < share:
+            best = able[np.argmin(losses[able])]
+            arrived = (~np.isnan(rungs[rows, k:])).any(1)
+            if (losses[arrived] < losses[best]).sum() < share:
+                return int(rows[best])
+    return None
+
+
+def _repeated(scores: NDArray[np.float64], rows: Rows, gone: Mask, factor: float) -> Mask:
+    """Whether each of the trials in `rows` has exactly the score of one that has `gone` on from here.
+
+    On a plateau a quota would be filled with copies of one trial. Where more than a quota's worth of trials score alike
+    (nothing has learnt anything yet), that is no sign of a copy.
+    """
+    alike = (scores[rows][:, None] == scores).sum(1)
+    few = alike <= np.isfinite(scores).sum() / factor
+    return np.asarray(few & np.isin(scores[rows], scores[gone]))
