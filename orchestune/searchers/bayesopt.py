@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from orchestune.searchers.base import Config, Searcher, no_grid, refuse_first
-from orchestune.searchers.columns import Columns, Floats
 from orchestune.searchers.fresh import draw, unasked
 from orchestune.searchers.settings import at_least, one_of
 from orchestune.space.plain import form
+from orchestune.surrogate.columns import Columns, Floats
 
 if TYPE_CHECKING:
     from orchestune.space import Space

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestune.searchers.base import Config, Searcher
-from orchestune.searchers.columns import Columns, Floats, Range
 from orchestune.space import Choice
+from orchestune.surrogate.columns import Columns, Floats, Range
 
 if TYPE_CHECKING:
     from orchestune.space import Space

@@ -21,7 +21,7 @@ from bayes_opt.target_space import TargetSpace
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from orchestune.searchers.columns import Columns, Floats
+from orchestune.surrogate.columns import Columns, Floats
 
 FITTED = 100  # observations that the length scales are fitted to
 TRIED = 800  # points that the acquisition is evaluated at first

@@ -10,10 +10,10 @@ from ray import tune
 
 from orchestune.searchers import BayesOpt, Searcher
 from orchestune.searchers.bayesopt import kept
-from orchestune.searchers.columns import Columns
 from orchestune.searchers.fresh import unasked
 from orchestune.space import Space, when
 from orchestune.space.plain import form
+from orchestune.surrogate.columns import Columns
 from tests.contracts.spaces import GRIDS, SPACES
 
 SMALL = {

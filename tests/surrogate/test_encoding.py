@@ -7,7 +7,7 @@ import pytest
 
 from orchestune.space import Choice, Space
 from orchestune.space.plain import form
-from orchestune.surrogate.encoding import Encoding, cell_of, centre_of, lattice
+from orchestune.surrogate.encoding import Encoding
 from tests.contracts.spaces import SPACES
 
 PARSED = {name: Space.parse(mapping) for name, mapping in SPACES.items()}
@@ -39,15 +39,14 @@ def test_different_configurations_have_different_features(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_many_at_once_are_as_one_by_one(name: str) -> None:
-    for parameter in PARSED[name].parameters:
-        own = lattice(parameter)
-        if own is None:
-            continue
-        u = np.random.default_rng(2).random(300)
-        cells = cell_of(own, u)
-        assert [own.first + int(k) for k in cells] == [own.from_unit(float(x)) for x in u]
-        np.testing.assert_allclose(centre_of(own, cells), [own.to_unit(own.first + int(k)) for k in cells])
+def test_the_model_sees_what_would_run(name: str) -> None:
+    """The features of a point are those of its configuration's own columns, choices at sqrt(1/2)."""
+    space = PARSED[name]
+    encoding = Encoding(space)
+    points = np.random.default_rng(2).random((50, space.dimensions))
+    rows = np.array([encoding.columns.point(space.values(encoding.config(point))) for point in points])
+    np.testing.assert_allclose(encoding.features(points), rows * encoding.unit, atol=1e-9)
+    assert set(encoding.unit) <= {1.0, np.sqrt(0.5)}
 
 
 def test_neighbours_stay_near_and_inside() -> None:
@@ -57,8 +56,8 @@ def test_neighbours_stay_near_and_inside() -> None:
     assert near.shape == (500, encoding.dimensions)
     assert ((near >= 0) & (near <= 1)).all()
     assert (near != point).any(axis=1).all(), "each has moved"
-    lr = [p.name for p in encoding.parameters].index("lr")
+    lr = [p.name for p in encoding.space.parameters].index("lr")
     assert np.abs(near[:, lr] - 0.5).max() < 0.1
-    few = [k for k, p in enumerate(encoding.parameters) if p.count and p.count <= 8 and not isinstance(p, Choice)]
+    few = [k for k, p in enumerate(encoding.space.parameters) if p.count and p.count <= 8 and not isinstance(p, Choice)]
     moved = encoding.features(near) != encoding.features(point[None])
     assert moved[:, [list(encoding.group).index(k) for k in few]].any(), "a step crosses the cells of a short range"

@@ -38,6 +38,10 @@ class Range:
             self.centres = np.array([parameter.to_unit(value) for value in parameter.grid(count)])
             self.edges = cells(self.centres)
 
+    def spread(self, units: Floats) -> Floats:
+        """Places in the unit interval, of shape (n,), as rows of this column."""
+        return units[:, None]
+
     def put(self, value: Any) -> Floats:
         return np.array([self.parameter.to_unit(value)])
 
@@ -79,6 +83,13 @@ class Values:
         self.values = parameter.grid(len(parameter.values))
         self.places = {form(value): place for place, value in enumerate(self.values)}
         self.width = len(self.values)
+        self.drawn = np.array([self.places[text] for text in parameter.forms])  # a value may stand twice in the list
+
+    def spread(self, units: Floats) -> Floats:
+        """Places in the unit interval, of shape (n,), as rows of these columns."""
+        drawn = np.minimum((units * len(self.drawn)).astype(int), len(self.drawn) - 1)
+        rows: Floats = np.eye(self.width)[self.drawn[drawn]]
+        return rows
 
     def put(self, value: Any) -> Floats:
         row: Floats = np.eye(self.width)[self.places[form(value)]]
@@ -122,6 +133,14 @@ class Columns:
         values = {p.name: p.from_unit(0.5) for p in self.space.parameters if p.name not in self.kinds}
         values |= {name: kind.take(row[self.places[name]]) for name, kind in self.kinds.items()}
         return self.space.config(values)
+
+    def spread(self, points: Floats) -> Floats:
+        """Points of the space's unit cube, of shape (n, parameters), as rows."""
+        units = np.clip(points, 0.0, 1.0)
+        blocks = [
+            self.kinds[p.name].spread(units[:, k]) for k, p in enumerate(self.space.parameters) if p.name in self.kinds
+        ]
+        return np.hstack(blocks) if blocks else np.zeros((len(points), 0))
 
     def snapped(self, rows: Floats) -> Floats:
         """`rows` as they would run."""
