@@ -53,6 +53,17 @@ def parse(words: list[str], does: Mapping[str, Callable[[argparse.Namespace], in
     return options
 
 
+def given(options: argparse.Namespace) -> dict[str, str]:
+    """The settings of the experiment that were given, as text. Raises OrchestuneError."""
+    found = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+    for text in options.set:
+        name, equals, domain = text.partition("=")
+        if not equals or not name:
+            raise OrchestuneError(f"--set {text!r}: write NAME=DOMAIN, as in --set lr='loguniform(1e-4, 1e-1)'")
+        found[f"set {name}"] = domain
+    return found
+
+
 def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     """The parser, and those of the commands."""
     parser = _Parser(
@@ -95,6 +106,32 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     best.add_argument("run", type=Path, metavar="RUN")
     best.add_argument("--json", action="store_true", help="one JSON object")
 
+    for reading in (resume, show, best):
+        _cluster(reading, default=None)
+
+    _cluster(command("up", "start Ray on the machines of a cluster.yaml"))
+    submit = command("submit", "ask an experiment's question on a cluster; this machine may go away then")
+    submit.add_argument("name", metavar="NAME", help="an experiment, as `orchestune list` names it")
+    submit.add_argument("--run-name", metavar="RUN", help="what the run is called (default: NAME and the time)")
+    submit.add_argument("--yes", action="store_true", help="start a large grid all the same")
+    submit.add_argument("--follow", action="store_true", help="print what the run says until it is over")
+    _cluster(submit)
+    _settings(submit)
+    _cluster(command("runs", "the runs that were submitted since the cluster is up"))
+    logs = command("logs", "what a run on a cluster has said")
+    logs.add_argument("run", metavar="RUN")
+    logs.add_argument("--follow", action="store_true", help="and what it says from now on, until it is over")
+    _cluster(logs)
+    stop = command("stop", "end a run on a cluster; nothing is lost, `resume` goes on")
+    stop.add_argument("run", metavar="RUN")
+    _cluster(stop)
+    fetch = command("fetch", "bring a run's journal, TensorBoard logs and best checkpoint here")
+    fetch.add_argument("run", metavar="RUN")
+    fetch.add_argument("--into", type=Path, default=Path("runs"), metavar="DIR", help="into DIR/RUN (default: runs)")
+    fetch.add_argument("--checkpoints", action="store_true", help="with every trial's checkpoints")
+    _cluster(fetch)
+    _cluster(command("down", "stop Ray on the machines of a cluster.yaml"))
+
     command("version", "the versions of orchestune and of what it stands on")
     return parser, commands
 
@@ -106,6 +143,14 @@ def _question(command: argparse.ArgumentParser) -> None:
         "--storage", type=Path, default=Path("runs"), metavar="DIR", help="where runs live (default: runs)"
     )
     command.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
+
+
+def _cluster(command: argparse.ArgumentParser, default: Path | None = Path("cluster.yaml")) -> None:
+    """`default` None: without the option the command is about this machine."""
+    where = f"default: {default}" if default else "RUN is then the name of a run there"
+    command.add_argument(
+        "--cluster", type=Path, default=default, metavar="FILE", help=f"the cluster that FILE describes ({where})"
+    )
 
 
 def _settings(command: argparse.ArgumentParser) -> None:

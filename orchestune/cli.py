@@ -1,4 +1,4 @@
-"""The command line: list, plan, run, resume, show, best, version.
+"""The command line: list, plan, run, resume, show, best; up, submit, runs, logs, stop, fetch, down; version.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
 """
@@ -6,13 +6,14 @@ Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wron
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestune import catalog
-from orchestune.arguments import SETTINGS, parse
+from orchestune.arguments import given, parse
 from orchestune.errors import OrchestuneError, RunStateError, UnknownName
 
 # `list`, `show`, `best` and `version` must stay fast: what imports Ray or torch is imported in the commands that train.
@@ -65,7 +66,7 @@ def run_(options: argparse.Namespace) -> int:
     from orchestune.report.tensorboard import TensorBoardLog
     from orchestune.running.runner import start
 
-    overrides = _overrides(options)
+    overrides = given(options)
     experiment = apply_overrides(catalog.load(options.name, project), overrides)
     expected = _expected(experiment, options)
     outcome = start(
@@ -83,7 +84,7 @@ def plan_(options: argparse.Namespace) -> int:
     from orchestune.planning.plan import plan
     from orchestune.planning.timing import first_step, last_run
 
-    experiment = apply_overrides(catalog.load(options.name, project), _overrides(options))
+    experiment = apply_overrides(catalog.load(options.name, project), given(options))
     timing = last_run(experiment, options.name, options.storage)
     if timing is None and not options.untimed:
         timing = first_step(experiment)
@@ -92,6 +93,8 @@ def plan_(options: argparse.Namespace) -> int:
 
 
 def resume_(options: argparse.Namespace) -> int:
+    if options.cluster is not None:
+        return _on_cluster("resume")(options)
     record = _record(options.run)
     from orchestune.running.runner import check_resumable
 
@@ -116,6 +119,8 @@ def resume_(options: argparse.Namespace) -> int:
 
 
 def show_(options: argparse.Namespace) -> int:
+    if options.cluster is not None:
+        return _on_cluster("show")(options)
     record = _record(options.run)
     from orchestune.report import words
 
@@ -139,6 +144,8 @@ def show_(options: argparse.Namespace) -> int:
 
 
 def best_(options: argparse.Namespace) -> int:
+    if options.cluster is not None:
+        return _on_cluster("best")(options)
     record = _record(options.run)
     from orchestune.report import words
 
@@ -156,6 +163,18 @@ def best_(options: argparse.Namespace) -> int:
     return 0
 
 
+def _on_cluster(name: str) -> Callable[[argparse.Namespace], int]:
+    """A command that is about a cluster."""
+
+    def command(options: argparse.Namespace) -> int:
+        _with_token()
+        from orchestune.cluster import commands
+
+        return int(commands.COMMANDS[name](options))
+
+    return command
+
+
 def version_(options: argparse.Namespace) -> int:
     import platform
     from importlib.metadata import version
@@ -169,17 +188,6 @@ def version_(options: argparse.Namespace) -> int:
 
 
 # ---- what they share
-
-
-def _overrides(options: argparse.Namespace) -> dict[str, str]:
-    """The settings that were given, as text."""
-    given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
-    for text in options.set:
-        name, equals, domain = text.partition("=")
-        if not equals or not name:
-            raise OrchestuneError(f"--set {text!r}: write NAME=DOMAIN, as in --set lr='loguniform(1e-4, 1e-1)'")
-        given[f"set {name}"] = domain
-    return given
 
 
 def _expected(experiment: Any, options: argparse.Namespace) -> str:
@@ -196,6 +204,13 @@ def _expected(experiment: Any, options: argparse.Namespace) -> str:
     if options.address is not None:
         return ""
     return plan(experiment, last_run(experiment, options.name, options.storage)).short
+
+
+def _with_token() -> None:
+    """Ray reads its settings once, when it is imported: before that it has to know that a cluster wants a token."""
+    from orchestune.cluster.token import cluster_settings
+
+    os.environ.update(cluster_settings())
 
 
 def _use_data(folder: Path | str | None) -> None:
@@ -222,7 +237,7 @@ def _debug(options: argparse.Namespace, project: Path) -> int:
 
     experiment = catalog.load(options.name, project)
     if options.trial is None:
-        experiment = apply_overrides(experiment, _overrides(options))
+        experiment = apply_overrides(experiment, given(options))
         first = experiment.build_searcher().ask(0)
         if not isinstance(first, dict):
             raise OrchestuneError(f"the searcher has no first question: {first}")
@@ -259,6 +274,7 @@ COMMANDS = {
     "resume": resume_,
     "show": show_,
     "best": best_,
+    **{name: _on_cluster(name) for name in ("up", "submit", "runs", "logs", "stop", "fetch", "down")},
     "version": version_,
 }
 

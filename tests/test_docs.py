@@ -102,7 +102,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/guide.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cluster.md"])
 def test_links_lead_somewhere(page: str) -> None:
     text = (HOUSE / page).read_text()
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):

@@ -43,11 +43,24 @@ ROOMS = {
     "overrides": GROUND | {"pairs", "space", "searchers", "schedulers", "training", "define_by_run", "experiment"},
     "console": GROUND | READING | {"experiment", "report"},
     "debugging": GROUND | {"experiment", "report"},
+    "cluster": GROUND
+    | READING
+    | {
+        "arguments",
+        "catalog",
+        "overrides",
+        "experiment",
+        "planning",
+        "training.resources",
+        "running.room",
+        "running.ray_session",
+    },
     "arguments": GROUND,
     "cli": GROUND
     | {
         "arguments",
         "catalog",
+        "cluster",
         "overrides",
         "console",
         "debugging",

@@ -128,6 +128,7 @@ def trial_json(trial: Trial) -> dict[str, Any]:
         "score": trial.best[1] if trial.best else None,
         "seed": trial.seed,
         "seconds": {name: round(value, 3) for name, value in trial.spent.items()},
+        "hosts": trial.hosts,
     }
 
 
@@ -152,7 +153,8 @@ def time_lines(trial: Trial) -> list[str]:
     lines = ["  time  " + ", ".join(told)] if told else []
     if trial.examples:
         lines[0] += f"; {trial.examples / trial.spent['train_s']:,.0f} examples per second"
-    return lines + ([f"  seed  {trial.seed}"] if trial.seed is not None else [])
+    lines += [f"  seed  {trial.seed}"] if trial.seed is not None else []
+    return lines + ([f"  host  {', then '.join(trial.hosts)}"] if trial.hosts else [])
 
 
 def dumps(value: Any) -> str:

@@ -203,7 +203,7 @@ class Conductor:
         epoch, score = report["epoch"], score_of(self.experiment, trial.id, report)
         event: Event = {"event": "report", "trial": trial.id, "leg": leg, "epoch": epoch, "score": score,
                  "metrics": report["metrics"], "seconds": report["seconds"],
-                 **{key: report[key] for key in ("telemetry", "new") if key in report}}  # fmt: skip
+                 **{key: report[key] for key in ("host", "telemetry", "new") if key in report}}  # fmt: skip
         decision = self._memory.decide(event)
         total = self.experiment.total_epochs
         if total is not None and (self.record.reports + 1) * self.experiment.executions_per_trial >= total:

@@ -82,13 +82,19 @@ class RunPaths:
                 n += 1
 
 
-def check_storage(storage: Path, name: str | None) -> None:
-    """What can be refused before anything is imported or started. Raises RunNameError, StorageError."""
-    if name is not None and not _NAME.fullmatch(name):
+def check_name(name: str) -> None:
+    """Raises RunNameError where a run cannot be called so."""
+    if not _NAME.fullmatch(name):
         raise RunNameError(
             f"run name {name!r} is not a plain name: use letters, digits, '.', '_' and '-', at most 80, "
             "the first a letter or a digit; the folder goes to --storage"
         )
+
+
+def check_storage(storage: Path, name: str | None) -> None:
+    """What can be refused before anything is imported or started. Raises RunNameError, StorageError."""
+    if name is not None:
+        check_name(name)
     above = next(folder for folder in (storage.absolute(), *storage.absolute().parents) if folder.exists())
     if not above.is_dir():
         raise StorageError(f"storage {storage}: {above} is a file")

@@ -43,6 +43,7 @@ class Trial:
     seed: int | None = None
     spent: dict[str, float] = field(default_factory=dict)  # seconds by part: train_s, of it data_s, evaluate_s, ...
     examples: float = 0.0  # trained on, over all epochs
+    hosts: list[str] = field(default_factory=list)  # the machines that trained it, one after another
     turns: list[Turn] = field(default_factory=list)  # oldest first
 
     @property
@@ -178,6 +179,8 @@ class Record:
         trial.decision, trial.retries = event["decision"], 0
         trial.status_due, trial.why = event.get("status"), event.get("why", "")
         trial.seconds += event["seconds"]
+        if "host" in event and event["host"] != (trial.hosts[-1] if trial.hosts else None):
+            trial.hosts.append(event["host"])
         if "new" in event:  # what the trial was not asked for, and drew
             trial.config = _with_new(trial.config, event["new"])
         telemetry = event.get("telemetry", {})

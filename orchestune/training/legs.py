@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -118,6 +119,7 @@ class Legs:
             "epoch": self._epoch,
             "metrics": metrics,
             "seconds": round(time.monotonic() - started, 4),
+            "host": platform.node(),
         }
         if done:
             report["done"] = True

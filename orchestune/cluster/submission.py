@@ -1,0 +1,97 @@
+"""An experiment becomes a job on a cluster: checked here, looked at there, packed, queued."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from orchestune.cluster import ssh
+from orchestune.cluster.description import Description
+from orchestune.cluster.jobs import Jobs
+from orchestune.cluster.package import Package, words
+from orchestune.errors import ClusterError, RunNameError
+from orchestune.experiment import Experiment
+from orchestune.running.paths import check_name
+from orchestune.training.resources import Resources
+
+PREFLIGHT = 120  # seconds that looking at all machines may take, Ray's own start on the head included
+Say = Callable[[str], None]
+
+
+def storage_of(description: Description) -> str:
+    """Where the cluster's runs lie, as its file says. Raises ClusterError."""
+    storage = description.storage
+    if storage is None:
+        raise ClusterError(
+            f"{description.path} names no storage: export ORCHESTUNE_STORAGE=/a/folder/of/all/machines in its "
+            "setup_commands"
+        )
+    if not PurePosixPath(storage).is_absolute():
+        raise ClusterError(f"storage {storage!r}: on a cluster it is an absolute path, the same on every machine")
+    return storage
+
+
+def words_of_run(name: str, run: str, storage: str, overrides: Mapping[str, str]) -> list[str]:
+    """The command that the head runs. `overrides` as `cli` reads them: settings by name, `set NAME` for a domain."""
+    given = []
+    for key, text in overrides.items():
+        parameter = key.removeprefix("set ")
+        given += ["--set", f"{parameter}={text}"] if parameter != key else [f"--{key.replace('_', '-')}", text]
+    return ["orchestune", "run", name, "--storage", storage, "--run-name", run, "--yes", *given]
+
+
+def submit(
+    description: Description, package: Package, jobs: Jobs, experiment: Experiment, *, name: str, run: str | None,
+    storage: str, overrides: Mapping[str, str], say: Say,
+) -> str:  # fmt: skip
+    """Queues a new run and returns its name. Raises ClusterError with everything that stands in its way."""
+    run = f"{name[:50]}-{datetime.now():%Y%m%d-%H%M%S}" if run is None else run
+    check_name(run)
+    if run in {job.run for job in jobs.all()}:
+        raise RunNameError(f"run {run!r} was submitted before: choose another --run-name, or `orchestune resume {run}`")
+    for machine in preflight(description, storage, experiment.resources):
+        say(machine)
+    say(f"taking along {words(package)} of {package.root}")
+    _queue(jobs, package, run, words_of_run(name, run, storage, overrides))
+    return run
+
+
+def resume(description: Description, package: Package, jobs: Jobs, run: str, *, storage: str, say: Say) -> None:
+    """Queues what goes on with a run that has ended too early. Raises ClusterError, RunNameError."""
+    check_name(run)
+    going = [job for job in jobs.all() if job.run == run and not job.is_over]
+    if going:
+        raise ClusterError(f"run {run!r} is {going[0].status.lower()}: `orchestune stop {run}` ends it")
+    for machine in preflight(description, storage, None):
+        say(machine)
+    _queue(jobs, package, run, ["orchestune", "resume", f"{storage}/{run}"])
+
+
+def preflight(description: Description, storage: str, resources: Any) -> list[str]:
+    """The cluster's machines, a line each. Raises ClusterError with every reason why no run can start there."""
+    fixed = dataclasses.asdict(resources) if isinstance(resources, Resources) else None
+    expected = [description.head, *description.workers]
+    request = json.dumps({"storage": storage, "expected": expected, "resources": fixed})
+    asked = shlex.join(["python", "-m", "orchestune.cluster.preflight", request])
+    told = ssh.run(description, asked, timeout=PREFLIGHT).strip().splitlines()
+    try:
+        found = json.loads(told[-1])
+    except (IndexError, ValueError) as problem:
+        raise ClusterError(
+            f"the head's look at its machines ended with: {told[-1] if told else 'nothing'}"
+        ) from problem
+    if found["mistakes"]:
+        lines = "".join(f"\n  - {mistake}" for mistake in found["mistakes"])
+        raise ClusterError(f"cluster {description.name} cannot run this:{lines}")
+    return list(found["machines"])
+
+
+def _queue(jobs: Jobs, package: Package, run: str, command: Sequence[str]) -> None:
+    """The job finds its own cluster in RAY_ADDRESS, which Ray sets there."""
+    there = f'{shlex.join(command)} --address "$RAY_ADDRESS"'
+    jobs.submit(run, there, folder=package.root, excludes=package.excludes)

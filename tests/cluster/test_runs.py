@@ -1,0 +1,192 @@
+"""From the laptop to three machines and back: submit, follow, look, stop, resume, fetch."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import HOUSE, MACHINES, SHARED, Lab
+
+pytestmark = [pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(600)]
+
+SLOW = '''"""Does a trial on every machine learn anything?"""
+
+import time
+
+from ray import tune
+
+from orchestune import Asha, Experiment, Random
+
+
+class Slow(tune.Trainable):
+    metrics = ("score",)
+
+    def setup(self, config):
+        self.x, self.epoch = config["x"], 0
+
+    def step(self):
+        self.epoch += 1
+        time.sleep(0.3)
+        if self.x > 2:
+            raise RuntimeError("no such place")
+        return {"score": self.x + 0.01 * self.epoch}
+
+    def save_checkpoint(self, folder):
+        with open(f"{folder}/epoch", "w") as file:
+            file.write(str(self.epoch))
+
+    def load_checkpoint(self, folder):
+        with open(f"{folder}/epoch") as file:
+            self.epoch = int(file.read())
+
+
+experiment = Experiment(
+    trainable=Slow, space={"x": tune.uniform(0, 1)}, metric="score", mode="max", searcher=Random(), scheduler="fifo",
+    num_samples=6, max_epochs=20,
+)
+'''
+
+
+@pytest.fixture(scope="session")
+def project(lab: Lab) -> Lab:
+    """The laptop's project, with experiments in it."""
+    for name in ("experiments", "trainables"):
+        shutil.copytree(HOUSE / name, lab.project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (lab.project / "experiments" / "slow.py").write_text(SLOW)
+    (lab.project / "runs").mkdir()
+    (lab.project / "runs" / "old").write_bytes(bytes(10**6))  # is not to go along
+    (lab.project / ".gitignore").write_text("runs/\n")
+    return lab
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "events.jsonl").read_text().splitlines() if (folder / "events.jsonl").exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def wait_for(happened: Callable[[], Any], seconds: float = 120) -> Any:
+    limit = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.5)
+    return found
+
+
+def hosts_of(folder: Path) -> set[str]:
+    return {event["host"] for event in events(folder) if event["event"] == "report"}
+
+
+def test_a_run_from_the_laptop_and_back(project: Lab) -> None:
+    printed = project.laptop(
+        "orchestune submit digits_mlp --run-name first --num-samples 12 --max-epochs 4 --scheduler fifo --follow"
+    )
+    assert "taking along" in printed
+    assert all(f"{address}: 1 CPUs" in printed for address in MACHINES.values())
+    assert "best        trial" in printed
+    there = project.shared / "first"
+    assert "succeeded" in project.laptop("orchestune runs")
+    assert "best        trial" in project.laptop("orchestune logs first")
+    shown = project.laptop("orchestune show first --cluster cluster.yaml")
+    project.laptop("orchestune fetch first")
+    here = project.project / "runs" / "first"
+    assert (here / "events.jsonl").read_bytes() == (there / "events.jsonl").read_bytes()
+    for file in [path for path in (there / "best").rglob("*") if path.is_file()]:
+        assert (here / file.relative_to(there)).read_bytes() == file.read_bytes()
+    assert not (here / "trials").exists()
+    assert [path.parent.name for path in (here / "tensorboard").rglob("events.out*")]
+    best = json.loads(project.laptop("orchestune best runs/first --json"))
+    assert best["epochs"] == 4
+    assert re.search(rf"trial {best['id']}\b", shown)
+    assert (best["score"], best["config"]) == _best(there)
+
+
+def _best(folder: Path) -> tuple[float, dict[str, Any]]:
+    told = events(folder)
+    winner = max((event for event in told if event["event"] == "report"), key=lambda event: event["score"])
+    born = next(event for event in told if event["event"] == "leg" and event["trial"] == winner["trial"])
+    return winner["score"], born["config"]
+
+
+def test_what_cannot_run_is_refused_before_it_is_queued(project: Lab) -> None:
+    refused = project.run("laptop", "cd project && orchestune submit digits_mlp --run-name much --cpus-per-trial 2")
+    assert refused.returncode == 2
+    assert "a trial asks on one machine for 2 CPUs, and there is 1" in refused.stdout
+    wrong = project.run("laptop", "cd project && orchestune submit digits_mpl")
+    assert wrong.returncode == 2
+    assert "Did you mean 'digits_mlp'" in wrong.stdout
+    assert "much" not in project.laptop("orchestune runs")
+
+
+def test_a_run_whose_trials_fail_fails(project: Lab) -> None:
+    failed = project.run(
+        "laptop",
+        "cd project && orchestune submit slow --run-name broken --num-samples 1 --set 'x=uniform(3, 4)' --follow",
+        timeout=200,
+    )
+    assert failed.returncode == 1
+    assert "no such place" in failed.stdout
+    assert re.search(r"broken +failed", project.laptop("orchestune runs"))
+
+
+def test_stopped_and_resumed(project: Lab) -> None:
+    project.laptop("orchestune submit slow --run-name halved")
+    there = project.shared / "halved"
+    wait_for(lambda: len(events(there)) > 20)
+    assert "stopped; nothing is lost" in project.laptop("orchestune stop halved")
+    assert re.search(r"halved +stopped", project.laptop("orchestune runs"))
+    project.laptop("orchestune resume halved --cluster cluster.yaml")
+    project.laptop("orchestune logs halved --follow", timeout=200)
+    told = events(there)
+    assert told[-1]["event"] == "run_end"
+    assert hosts_of(there) == set(MACHINES), "trials ran on every machine"
+    _each_epoch_once(told, trials=6, epochs=20)
+
+
+def test_a_killed_worker_costs_its_trials_nothing(project: Lab) -> None:
+    project.laptop("orchestune submit slow --run-name torn")
+    there = project.shared / "torn"
+    wait_for(lambda: {"w2"} <= hosts_of(there))
+    project.hosts("cut", "w2")
+    project.hosts("kill", "w2")
+    project.hosts("heal", "w2")
+    try:
+        project.laptop("orchestune logs torn --follow", timeout=300)
+    finally:
+        project.hosts("start", "w2")  # without Ray, for now
+    told = events(there)
+    assert told[-1]["event"] == "run_end"
+    assert any(event["event"] == "leg_end" and event["why"] != "pause" for event in told), "a leg was lost"
+    _each_epoch_once(told, trials=6, epochs=20)
+
+
+def test_the_head_dies(project: Lab) -> None:
+    """The run stands in the storage; a new Ray goes on with it. The worker of the test before comes back as well."""
+    project.laptop("orchestune up")
+    project.laptop("orchestune submit slow --run-name headless --max-epochs 30")
+    there = project.shared / "headless"
+    wait_for(lambda: len(events(there)) > 20)
+    project.hosts("kill", "head")
+    project.hosts("start", "head")
+    project.laptop("orchestune up")
+    project.laptop("orchestune resume headless --cluster cluster.yaml")
+    project.laptop("orchestune logs headless --follow", timeout=200)
+    told = events(there)
+    assert told[-1]["event"] == "run_end"
+    assert sum(event["event"] == "session" for event in told) == 2
+    _each_epoch_once(told, trials=6, epochs=30)
+
+
+def _each_epoch_once(told: list[dict[str, Any]], trials: int, epochs: int) -> None:
+    reports = [(event["trial"], event["epoch"]) for event in told if event["event"] == "report"]
+    assert sorted(reports) == [(f"{n:04d}", epoch) for n in range(trials) for epoch in range(1, epochs + 1)]
+
+
+def test_the_shared_folder_is_where_cluster_yaml_says(project: Lab) -> None:
+    assert f"ORCHESTUNE_STORAGE={SHARED}" in (project.project / "cluster.yaml").read_text()
