@@ -60,8 +60,8 @@ def rows() -> list[Row]:
     found += [Row(name, seeds=1, small=True) if name == "Optuna's GP" else Row(name) for name in peers.PEERS]
     found += [Row(f"{DEFAULT}, {workers} workers", "auto", "auto", workers, 3, True) for workers in (4, 16)]
     for searcher in ("random", "hyperopt", "optuna", "multifidelity", "bayesopt"):
-        seeds = 2 if searcher == "bayesopt" else 5
-        small = searcher in ("hyperopt", "optuna")
+        seeds = 1 if searcher in ("multifidelity", "bayesopt") else 5
+        small = searcher != "random"
         for scheduler in ("asha", "hyperband", *((FIDELITY,) if searcher == "hyperopt" else ())):
             found.append(Row(f"orchestune: {searcher} x {scheduler}", searcher, scheduler, 1, seeds, small))
     return found

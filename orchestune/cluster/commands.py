@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import shlex
 import time
 from collections.abc import Iterator
@@ -127,7 +126,6 @@ COMMANDS = {
 @contextmanager
 def _jobs(description: Description) -> Iterator[Jobs]:
     """The cluster's job server, through a tunnel that ends with the block."""
-    logging.getLogger("ray").setLevel(logging.ERROR)  # it tells of every file that it packs
     with ssh.tunnel(description) as port:
         yield Jobs(port)
 

@@ -6,6 +6,7 @@ number of the attempt behind it where a run was resumed: `digits-1`, `digits-1.2
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from orchestune.cluster.package import PACKING
 from orchestune.errors import ClusterError, UnknownName
 from orchestune.running.ray_session import settings
 
+_CHATTER = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")  # of what they pack and send
 OVER = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -40,6 +42,8 @@ class Jobs:
     def __init__(self, port: int) -> None:
         from ray.job_submission import JobSubmissionClient
 
+        for name in _CHATTER:
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._client = _asked(lambda: JobSubmissionClient(f"http://127.0.0.1:{port}"))
 
     def submit(self, run: str, command: str, *, folder: Path, excludes: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ of the tree and knows nothing of virtual environments by other names. So the fil
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -184,7 +185,9 @@ def _ignore_files(folder: Path, gitignore: bool) -> list[_Matcher]:
     """Ray's own reading of them: a .rayignore it obeys whatever else it is told."""
     from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
 
-    found: list[_Matcher] = get_excludes_from_ignore_files(folder, include_gitignore=gitignore)
+    quiet = logging.getLogger(f"{__name__}.ray")  # it tells of every such file
+    quiet.setLevel(logging.WARNING)
+    found: list[_Matcher] = get_excludes_from_ignore_files(folder, include_gitignore=gitignore, logger=quiet)
     return found
 
 

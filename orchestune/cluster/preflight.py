@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 
 PACKAGES = ("ray", "torch", "orchestune")
 PATIENCE = 60  # seconds for all machines together to answer
+JOINING = 60  # seconds that are given to a machine on its way: Ray restarts some right after `orchestune up`
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def inspect(storage: Path, expected: Sequence[str], resources: dict[str, Any] | 
 
     if not ray.is_initialized():
         ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = _joined(expected)
     here = ray.util.get_node_ip_address()
     nodes.sort(key=lambda node: node["NodeManagerAddress"] != here)
     mark = f".preflight-{uuid.uuid4().hex[:12]}"
@@ -104,6 +106,18 @@ def inspect(storage: Path, expected: Sequence[str], resources: dict[str, Any] | 
         lacking = Room([dict(node["Resources"]) for node in nodes]).lacking(Resources(**resources))
         wrong += [f"a trial {lacking}"] if lacking else []
     return {"mistakes": wrong, "machines": [_words(node) for node in nodes]}
+
+
+def _joined(expected: Sequence[str]) -> list[dict[str, Any]]:
+    """The machines that are there, all of `expected` among them or else after `JOINING` seconds."""
+    import ray
+
+    limit = time.monotonic() + JOINING
+    while True:
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        if {*expected} <= {node["NodeManagerAddress"] for node in nodes} or time.monotonic() > limit:
+            return nodes
+        time.sleep(1)
 
 
 def _ask(nodes: Sequence[dict[str, Any]], storage: str, mark: str) -> tuple[list[Machine], list[str]]:

@@ -19,7 +19,7 @@ from orchestune.experiment import Experiment
 from orchestune.running.paths import check_name
 from orchestune.training.resources import Resources
 
-PREFLIGHT = 120  # seconds that looking at all machines may take, Ray's own start on the head included
+PREFLIGHT = 240  # seconds that looking at all machines may take, Ray's own start on the head included
 Say = Callable[[str], None]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestune.cluster import preflight
 from orchestune.cluster.preflight import Machine, inspect, look, mistakes, versions
 
 HEAD = Machine("10.0.0.1", {"python": "3.11.7", "ray": "2.60.0"}, None)
@@ -50,7 +51,7 @@ def look_at(folder: Path) -> list[str]:
 
 
 @pytest.mark.ray
-def test_a_real_cluster_of_one(ray_cluster: None, tmp_path: Path) -> None:
+def test_a_real_cluster_of_one(ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
     here = ray.util.get_node_ip_address()
@@ -58,6 +59,7 @@ def test_a_real_cluster_of_one(ray_cluster: None, tmp_path: Path) -> None:
     assert found["mistakes"] == []
     assert found["machines"] == [f"{here}: 2 CPUs, 2 GPUs"]
     assert list((tmp_path / "runs").iterdir()) == [], "it leaves nothing"
+    monkeypatch.setattr(preflight, "JOINING", 1)
     asked = inspect(tmp_path / "runs", [here, "10.9.9.9"], {"cpu": 64})
     assert [mistake.split(":")[0] for mistake in asked["mistakes"]] == [
         "10.9.9.9 of cluster.yaml has not joined the cluster",
