@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from orchestune.cluster import ssh
@@ -21,7 +22,7 @@ def fetch(description: Description, run: str, storage: str, into: Path, *, check
     here = into / run
     if (here / "events.jsonl").exists() and not (here / FETCHED).exists():
         raise ClusterError(f"{here} is a run of this machine's own: fetch into another folder with --into")
-    ssh.run(description, f"test -e {storage}/{run}/events.jsonl", timeout=30)
+    ssh.run(description, f"test -e {shlex.quote(f'{storage}/{run}/events.jsonl')}", timeout=30)
     here.mkdir(parents=True, exist_ok=True)
     (here / FETCHED).write_text(f"{description.head}:{storage}/{run}\n")
     ssh.copy_from(description, f"{storage}/{run}/", here, filters=[] if checkpoints else [f"- {CHECKPOINTS}"])

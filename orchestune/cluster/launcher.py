@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -161,11 +160,12 @@ def _wait_for_workers(description: Description, port: int, say: Say) -> tuple[li
             states = nodes.being_started(port)
         if len(there) > before and description.workers:
             say(f"{len(there)} of {1 + len(description.workers)} machines are there")
-        missing = _missing(description, there)
+        missing = nodes.missing([description.head, *description.workers], [node.address for node in there])
+        missing = [host for host in missing if host != description.head]  # it answers, or nothing here would
         if there and not missing:
             return there, []
         for worker in missing:
-            state = states.get(_address(worker))
+            state = states.get(nodes.address(worker))
             if state in nodes.AT_WORK:
                 busy[worker] = time.monotonic()
                 begun_with.add(worker)
@@ -191,16 +191,9 @@ def _since(moment: float) -> float:
     return time.monotonic() - moment
 
 
-def _missing(description: Description, there: Sequence[nodes.Node]) -> list[str]:
-    if len(there) > len(description.workers):  # a machine may have joined under another address than it is reached by
-        return []
-    known = {node.address for node in there}
-    return [worker for worker in description.workers if _address(worker) not in known]
-
-
 def _start_worker(description: Description, worker: str) -> None:
     """With the worker's own commands, each in a new shell, as Ray would."""
-    head = shlex.quote(_address(description.head))
+    head = shlex.quote(nodes.address(description.head))
     for command in description.worker_commands:
         ssh.run(description, f"export RAY_HEAD_IP={head}; {command}", host=worker, timeout=STARTED_WITHIN)
 
@@ -211,14 +204,6 @@ def _summary(there: Sequence[nodes.Node]) -> str:
 
     cpus, gpus = sum(node.cpus for node in there), sum(node.gpus for node in there)
     return f"{count(len(there), 'node')}, {count(cpus, 'CPU')}, {count(gpus, 'GPU')}"
-
-
-def _address(host: str) -> str:
-    """What Ray calls a machine that the file calls `host`."""
-    try:
-        return socket.gethostbyname(host)
-    except OSError:
-        return host
 
 
 # ---- down

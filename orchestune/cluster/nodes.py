@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +47,25 @@ def being_started(port: int) -> dict[str, str]:
     report = status.get("autoscalerReport") or {}
     pending = {address: state for address, _, state in report.get("pendingNodes", [])}
     return {address: "failed" for address, _ in report.get("failedNodes", [])} | pending
+
+
+def missing(expected: Sequence[str], there: Collection[str]) -> list[str]:
+    """Which of the machines that a description names are not `there`, under the addresses that Ray gives.
+
+    None where there are as many as there should be: a machine may have joined under another address than it is reached
+    by.
+    """
+    if len(there) >= len(expected):
+        return []
+    return [host for host in expected if address(host) not in there]
+
+
+def address(host: str) -> str:
+    """What Ray calls a machine that a description calls `host`."""
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        return host
 
 
 def _get(port: int, path: str) -> dict[str, Any]:

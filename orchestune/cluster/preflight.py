@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from orchestune.cluster.nodes import missing
+
 PACKAGES = ("ray", "torch", "orchestune")
 PATIENCE = 60  # seconds for all machines together to answer
 JOINING = 60  # seconds that are given to a machine on its way: Ray restarts some right after `orchestune up`
@@ -98,9 +100,8 @@ def inspect(storage: Path, expected: Sequence[str], resources: dict[str, Any] | 
     finally:
         for path in storage.glob(f"{mark}*"):
             path.unlink(missing_ok=True)
-    addresses = {node["NodeManagerAddress"] for node in nodes}
-    absent = [address for address in expected if address not in addresses]
-    wrong = [f"{address} of cluster.yaml has not joined the cluster: `orchestune up` starts it" for address in absent]
+    absent = missing(expected, _addresses(nodes))
+    wrong = [f"{host} of cluster.yaml has not joined the cluster: `orchestune up` starts it" for host in absent]
     wrong += mistakes(machines, silent, written, str(storage)) if machines else [f"{a} does not answer" for a in silent]
     if resources is not None:
         lacking = Room([dict(node["Resources"]) for node in nodes]).lacking(Resources(**resources))
@@ -115,9 +116,13 @@ def _joined(expected: Sequence[str]) -> list[dict[str, Any]]:
     limit = time.monotonic() + JOINING
     while True:
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        if {*expected} <= {node["NodeManagerAddress"] for node in nodes} or time.monotonic() > limit:
+        if not missing(expected, _addresses(nodes)) or time.monotonic() > limit:
             return nodes
         time.sleep(1)
+
+
+def _addresses(nodes: Sequence[dict[str, Any]]) -> list[str]:
+    return [node["NodeManagerAddress"] for node in nodes]
 
 
 def _ask(nodes: Sequence[dict[str, Any]], storage: str, mark: str) -> tuple[list[Machine], list[str]]:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,7 +15,7 @@ from orchestune.cluster.jobs import Jobs
 from orchestune.cluster.package import Package, words
 from orchestune.errors import ClusterError, RunNameError
 from orchestune.experiment import Experiment
-from orchestune.running.paths import check_name
+from orchestune.running.paths import check_name, fresh_name
 from orchestune.training.resources import Resources
 
 PREFLIGHT = 240  # seconds that looking at all machines may take, Ray's own start on the head included
@@ -50,7 +49,7 @@ def submit(
     storage: str, overrides: Mapping[str, str], say: Say,
 ) -> str:  # fmt: skip
     """Queues a new run and returns its name. Raises ClusterError with everything that stands in its way."""
-    run = f"{name[:50]}-{datetime.now():%Y%m%d-%H%M%S}" if run is None else run
+    run = fresh_name(name) if run is None else run
     check_name(run)
     if run in {job.run for job in jobs.all()}:
         raise RunNameError(f"run {run!r} was submitted before: choose another --run-name, or `orchestune resume {run}`")

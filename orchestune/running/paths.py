@@ -73,13 +73,18 @@ class RunPaths:
     @classmethod
     def create_fresh(cls, storage: Path, experiment: str) -> RunPaths:
         """The same with a name of its own: `digits_mlp-20261124-093000`, a number behind it where that is taken."""
-        name = f"{experiment[:50]}-{datetime.now():%Y%m%d-%H%M%S}"
+        name = fresh_name(experiment)
         n = 1
         while True:
             try:
                 return cls.create(storage, name if n == 1 else f"{name}-{n}")
             except RunTaken:
                 n += 1
+
+
+def fresh_name(experiment: str) -> str:
+    """What a run is called whose user says nothing: `digits_mlp-20261124-093000`."""
+    return f"{experiment[:50]}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def check_name(name: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestune.cluster import preflight
+from orchestune.cluster.nodes import missing
 from orchestune.cluster.preflight import Machine, inspect, look, mistakes, versions
 
 HEAD = Machine("10.0.0.1", {"python": "3.11.7", "ray": "2.60.0"}, None)
@@ -65,3 +66,11 @@ def test_a_real_cluster_of_one(ray_cluster: None, tmp_path: Path, monkeypatch: p
         "10.9.9.9 of cluster.yaml has not joined the cluster",
         "a trial asks for 64 CPUs, and there are 2",
     ]
+
+
+def test_a_machine_is_there_under_whatever_address_it_joined() -> None:
+    """One rule for `up` and `submit`: what the one takes for there, the other does not refuse."""
+    expected = ["127.0.0.1", "10.9.9.2", "10.9.9.3"]
+    assert missing(expected, ["127.0.0.1", "10.9.9.2"]) == ["10.9.9.3"]
+    assert missing(expected, ["127.0.0.1", "10.9.9.2", "192.168.0.3"]) == []
+    assert missing(["localhost", "10.9.9.2"], ["127.0.0.1"]) == ["10.9.9.2"], "names are resolved"
