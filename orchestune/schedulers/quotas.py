@@ -20,7 +20,7 @@ def by_quota(
     which the trials in `rows`, all of that kind, are ranked. None where no quota is free.
 
     The share is rounded down, as in the paper. With the first of a rung always let on, one of eight trials would be
-    trained to the end at once, for a tenth of what a whole search may cost.
+    trained to the end at once, on the word of its first epochs.
     """
     levels, going = rungs.shape[1], np.where(kind, heading, -1)
     for k in range(levels - 2, -1, -1):
