@@ -28,7 +28,8 @@ from ray import tune
 from benchmarks.noop import NoOp
 from benchmarks.result import Headline, keep, options
 from orchestune import Experiment, Fifo, Random
-from orchestune.running.ray_session import OBJECT_STORE, RAY_SETTINGS, settings
+from orchestune.environment import settings
+from orchestune.running.ray_session import OBJECT_STORE, RAY_SETTINGS
 from orchestune.running.runner import start
 
 SLOTS = 2

@@ -6,7 +6,6 @@ Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wron
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from orchestune import catalog
 from orchestune.arguments import given, parse
+from orchestune.environment import settings
 from orchestune.errors import OrchestuneError, RunStateError, UnknownName
 
 # `list`, `show`, `best` and `version` must stay fast: what imports Ray or torch is imported in the commands that train.
@@ -167,10 +167,13 @@ def _on_cluster(name: str) -> Callable[[argparse.Namespace], int]:
     """A command that is about a cluster."""
 
     def command(options: argparse.Namespace) -> int:
-        _with_token()
-        from orchestune.cluster import commands
+        from orchestune.cluster.token import cluster_settings
 
-        return int(commands.COMMANDS[name](options))
+        # Ray reads its settings when it is first used: by then it has to know that a cluster wants a token.
+        with settings(cluster_settings()):
+            from orchestune.cluster import commands
+
+            return int(commands.COMMANDS[name](options))
 
     return command
 
@@ -204,13 +207,6 @@ def _expected(experiment: Any, options: argparse.Namespace) -> str:
     if options.address is not None:
         return ""
     return plan(experiment, last_run(experiment, options.name, options.storage)).short
-
-
-def _with_token() -> None:
-    """Ray reads its settings once, when it is imported: before that it has to know that a cluster wants a token."""
-    from orchestune.cluster.token import cluster_settings
-
-    os.environ.update(cluster_settings())
 
 
 def _use_data(folder: Path | str | None) -> None:

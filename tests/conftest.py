@@ -71,7 +71,8 @@ def ray_cluster() -> Iterator[None]:
     """Two CPUs, two logical GPUs, 2 GiB and one slot, started once. Runs in this process use it as it is."""
     import ray
 
-    from orchestune.running.ray_session import RAY_SETTINGS, settings
+    from orchestune.environment import settings
+    from orchestune.running.ray_session import RAY_SETTINGS
 
     paths = os.pathsep.join([str(PROJECT), str(PROJECT.parents[2])])
     with settings({**RAY_SETTINGS, "PYTHONPATH": paths}):

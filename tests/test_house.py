@@ -22,11 +22,12 @@ FOLDERS = {
 }
 
 # The same inside the engine, from the ground up: a room imports itself and what is named.
-GROUND = {"errors", "durable"}
+GROUND = {"errors", "durable", "environment"}
 READING = {"running.journal", "running.record", "running.paths"}  # the half of running that reads; no Ray, no torch
 ROOMS = {
     "errors": set(),
     "durable": set(),
+    "environment": set(),
     "space": GROUND,
     "surrogate": GROUND | {"space"},
     "searchers": GROUND | {"space", "surrogate"},
@@ -53,7 +54,6 @@ ROOMS = {
         "planning",
         "training.resources",
         "running.room",
-        "running.ray_session",
     },
     "arguments": GROUND,
     "cli": GROUND

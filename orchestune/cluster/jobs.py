@@ -7,6 +7,7 @@ number of the attempt behind it where a run was resumed: `digits-1`, `digits-1.2
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestune.cluster.package import PACKING
+from orchestune.environment import settings
 from orchestune.errors import ClusterError, UnknownName
-from orchestune.running.ray_session import settings
 
 _CHATTER = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")  # of what they pack and send
+# The same in a job's log, where it stands now and then, by chance.
+_RAYS = re.compile(r"^(\S+ \S+\tINFO job_manager\.py:\d+ -- |Running entrypoint for job ).*\n?", re.MULTILINE)
 OVER = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -74,7 +77,11 @@ class Jobs:
         return found[run]
 
     def log(self, job: Job) -> str:
-        return str(_asked(lambda: self._client.get_job_logs(job.id)))
+        """What it has printed, in whole lines as long as it is not over, without what Ray says of itself."""
+        text = str(_asked(lambda: self._client.get_job_logs(job.id)))
+        if not job.is_over:
+            text = text[: text.rfind("\n") + 1]
+        return _RAYS.sub("", text)
 
     def stop(self, job: Job) -> None:
         """Ends it as Ctrl-C would: what it has is kept, and it can be resumed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import psutil
 import ray
 
+from orchestune.environment import settings
 from orchestune.errors import ClusterError
 
 OBJECT_STORE = 128 * 2**20  # bytes; trials share data by files, so the object store carries only results
@@ -36,21 +36,6 @@ RAY_SETTINGS = {
     # A trial that asks for no GPU sees none: Ray's own default would show it every GPU of the machine.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
-
-
-@contextmanager
-def settings(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the length of a block."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}

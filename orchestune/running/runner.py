@@ -20,6 +20,7 @@ from typing import Any, Protocol, TextIO
 from ray import tune
 
 from orchestune.durable import NO_ROOM, write_whole
+from orchestune.environment import settings
 from orchestune.errors import ClusterError, OrchestuneError, RunStateError
 from orchestune.experiment import Experiment
 from orchestune.running.conductor import Conductor
@@ -30,7 +31,7 @@ from orchestune.running.journal import VERSION, Event, Journal, read_events
 from orchestune.running.memory_storage import memory_storage
 from orchestune.running.paths import RunPaths, check_room, storage_error
 from orchestune.running.quiet import quiet
-from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, ray_session, settings
+from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, ray_session
 from orchestune.running.record import Record
 from orchestune.running.room import Room
 from orchestune.training.checkpoint import CheckpointStore

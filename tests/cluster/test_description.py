@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,7 @@ def test_the_commands_tell_it_without_a_traceback(
     assert main([command]) == 2
     assert main([command, "--cluster", str(SHIPPED)]) == 2
     first, second = capsys.readouterr().err.splitlines()
+    assert "RAY_AUTH_MODE" not in os.environ, "it is the cluster's, and not that of a Ray started here afterwards"
     assert first.startswith("orchestune: cluster.yaml is not there")
     assert second.startswith(f"orchestune: {SHIPPED} is not filled in yet: line ")
 

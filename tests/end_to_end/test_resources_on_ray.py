@@ -137,7 +137,8 @@ import json, sys
 from pathlib import Path
 import ray
 from orchestune import Resources
-from orchestune.running.ray_session import RAY_SETTINGS, settings
+from orchestune.environment import settings
+from orchestune.running.ray_session import RAY_SETTINGS
 from tests.end_to_end.test_resources_on_ray import at_a_time, occupants, run, told
 folder = Path(sys.argv[1])
 with settings(RAY_SETTINGS):
