@@ -167,6 +167,50 @@ def test_a_killed_worker_costs_its_trials_nothing(project: Lab) -> None:
     _each_epoch_once(told, trials=6, epochs=20)
 
 
+def test_a_machine_that_is_back_is_taken_back(project: Lab) -> None:
+    """w2 of the test above: its Ray is dead, and its machine was off."""
+    assert not project.rays("w2")
+    said = project.timed("up with a machine back", "orchestune up")
+    assert said.splitlines()[-1] == "3 nodes, 3 CPUs, 0 GPUs"
+    project.laptop("orchestune submit slow --run-name whole --num-samples 3 --max-epochs 3 --follow")
+    assert hosts_of(project.shared / "whole") == set(MACHINES)
+
+
+def test_a_worker_cut_off_and_healed(project: Lab) -> None:
+    """What it still does while nobody hears it is not wanted: its trials have gone on elsewhere."""
+    project.laptop("orchestune submit slow --run-name split --num-samples 9")
+    there = project.shared / "split"
+    wait_for(lambda: {"w1"} <= hosts_of(there))
+    project.hosts("cut", "w1")
+    try:
+        wait_for(lambda: any(event["event"] == "leg_end" and event["why"] == "worker_died" for event in events(there)))
+    finally:
+        project.hosts("heal", "w1")
+    project.laptop("orchestune logs split --follow", timeout=300)
+    told = events(there)
+    assert told[-1]["event"] == "run_end"
+    _each_epoch_once(told, trials=9, epochs=20)
+
+
+def test_a_dead_head_costs_no_more_than_a_resume(project: Lab) -> None:
+    project.laptop("orchestune submit slow --run-name headless")
+    there = project.shared / "headless"
+    wait_for(lambda: len(events(there)) > 30)
+    project.hosts("kill", "head")
+    project.hosts("start", "head")
+    before = events(there)
+    assert before[-1]["event"] != "run_end"
+    said = project.timed("up after the head's death", "orchestune up")
+    assert said.splitlines()[-1] == "3 nodes, 3 CPUs, 0 GPUs"
+    project.laptop("orchestune resume headless --cluster cluster.yaml")
+    project.laptop("orchestune logs headless --follow", timeout=300)
+    told = events(there)
+    assert told[: len(before)] == before
+    assert [event["event"] for event in told].count("session") == 2
+    assert told[-1]["event"] == "run_end"
+    _each_epoch_once(told, trials=6, epochs=20)
+
+
 def _each_epoch_once(told: list[dict[str, Any]], trials: int, epochs: int) -> None:
     reports = [(event["trial"], event["epoch"]) for event in told if event["event"] == "report"]
     assert sorted(reports) == [(f"{n:04d}", epoch) for n in range(trials) for epoch in range(1, epochs + 1)]
