@@ -14,7 +14,8 @@ demo: $(READY)     ## tune an MLP on handwritten digits: about a minute
 	$(BIN)/orchestune run digits_mlp
 
 test: $(READY)     ## the tests, on real Ray where they say so
-	$(PYTEST) -m "not faults"
+	$(PYTEST) -m "not ray and not faults" -n logical --maxprocesses 8 $(if $(REPORTS),--junitxml=$(REPORTS)/units.xml)
+	$(PYTEST) -m "ray and not faults" $(if $(REPORTS),--junitxml=$(REPORTS)/ray.xml)
 
 lint: $(READY)     ## style and types
 	$(BIN)/ruff check .

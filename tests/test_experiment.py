@@ -214,7 +214,7 @@ def test_what_cannot_run_is_refused_in_one_sentence(changes: dict[str, Any], wor
         {"resources": by_hidden},
         {"resources": lambda config: Resources(gpu=0.5 if config["lr"] < 0.01 else 1)},
     ],
-    ids=str,
+    ids=lambda changes: " ".join(changes) or "nothing",
 )
 def test_what_can_run_is_not_refused(changes: dict[str, Any]) -> None:
     experiment(**changes)
