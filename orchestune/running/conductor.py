@@ -118,6 +118,7 @@ class Conductor:
         """A leg to train, None while there is nothing to do but wait, FINISHED at the end of the run."""
         if self.over:
             return FINISHED
+        self._room.refresh(self._say)
         leg = self._next_of_trials()
         if leg is None and self._ending and self._room.is_empty:
             leg = self._close()

@@ -43,10 +43,8 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "con
 
 @dataclass(frozen=True)
 class RaySession:
-    """What there is to train on, machine by machine; `processes` are Ray's own here, as (pid, time of birth), if this
-    run started them."""
+    """`processes` are Ray's own here, as (pid, time of birth), if this run started them."""
 
-    machines: list[dict[str, float]]
     processes: list[tuple[int, float]]
 
 
@@ -58,7 +56,7 @@ def ray_session(address: str | None) -> Iterator[RaySession]:
     process has started before is used as it is and left running.
     """
     if ray.is_initialized():
-        yield RaySession(_machines(), [])
+        yield RaySession([])
         return
     if address is not None:
         _knock(address)
@@ -74,14 +72,15 @@ def ray_session(address: str | None) -> Iterator[RaySession]:
         except Exception as problem:
             raise ClusterError(_words(address, problem)) from problem
         try:
-            yield RaySession(_machines(), processes)
+            yield RaySession(processes)
         finally:
             ray.shutdown()
 
 
-def _machines() -> list[dict[str, float]]:
-    """What each machine of the cluster has, under Ray's names."""
-    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+def machines() -> list[dict[str, float]]:
+    """What each machine of the cluster has now, under Ray's names."""
+    nodes = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: str(node["NodeID"]))
+    return [dict(node["Resources"]) for node in nodes]
 
 
 def end_leftovers(processes: Sequence[tuple[int, float]]) -> None:

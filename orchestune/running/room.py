@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 
+from orchestune.running.pool import Pool, Stay
 from orchestune.training.legs import Leg
-from orchestune.training.resources import LEAST, Resources
+from orchestune.training.resources import Resources
 
-ONE = round(1 / LEAST)  # Ray counts in ten-thousandths; whole numbers of those add up without an error
+LOOK_EVERY = 5.0  # seconds between two looks at which machines there are
+
+Machines = Sequence[Mapping[str, float]]
 
 
 class Room:
@@ -18,11 +21,17 @@ class Room:
     otherwise, or something else run on the cluster, the leg waits inside Tune until another one ends.
     """
 
-    def __init__(self, machines: Sequence[Mapping[str, float]], most: int | None = None) -> None:
-        """`machines`: what each of them has, under Ray's names. `most`: how many legs may be live at a time."""
-        self._has, self._most = machines, most
-        self._machines = [_Machine(has) for has in machines]
-        self._live: dict[tuple[str, int], _Stay] = {}
+    def __init__(
+        self, machines: Machines, most: int | None = None, *, look: Callable[[], Machines] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        """`machines`: what each of them has, under Ray's names; `look` tells it again later, for machines that join or
+        go away. `most`: how many legs may be live at a time."""
+        self._has, self._most = list(machines), most
+        self._ever = list(machines)  # with those that are gone: they may come back
+        self._pool = Pool(machines)
+        self._live: dict[tuple[str, int], tuple[Resources, Stay | None]] = {}
+        self._look, self._clock, self._looked = look, clock, clock()
 
     @property
     def is_empty(self) -> bool:
@@ -31,85 +40,45 @@ class Room:
     def lacking(self, needs: Resources) -> str | None:
         """Why a trial could not start here even if nothing else ran, as "asks for 3 CPUs, and there are 2"; None where
         it could."""
-        if any(not needs.lacking(has) for has in self._has):
+        if any(not needs.lacking(has) for has in self._ever):
             return None
-        names = {name for has in self._has for name in has}
-        facts = needs.lacking({name: max(has.get(name, 0) for has in self._has) for name in names})
-        where = " on one machine" if len(self._has) > 1 else ""
+        names = {name for has in self._ever for name in has}
+        facts = needs.lacking({name: max(has.get(name, 0) for has in self._ever) for name in names})
+        where = " on one machine" if len(self._ever) > 1 else ""
         if not facts:
             return f"asks{where} for {needs.words()}, and there is none that has all of it"
         return f"asks{where} for " + "; for ".join(facts)
+
+    def refresh(self, say: Callable[[str], None]) -> None:
+        """Looks, now and then, which machines there are, and says what has changed.
+
+        The legs that are live are placed anew. One for which there is no place any more goes on where it is, or Ray
+        tells of its loss.
+        """
+        if self._look is None or self._clock() < self._looked + LOOK_EVERY:
+            return
+        self._looked, machines = self._clock(), list(self._look())
+        if machines == self._has:
+            return
+        before, self._has = len(self._has), machines
+        self._ever += [has for has in machines if has not in self._ever]
+        self._pool = Pool(machines)
+        for leg, (needs, _) in self._live.items():
+            self._live[leg] = (needs, self._pool.take(needs))
+        say(f"machines of the cluster: {before} before, {len(machines)} now")
 
     def fits(self, needs: Resources) -> bool:
         """Whether a leg could start now, beside those that are live."""
         if self._most is not None and len(self._live) >= self._most:
             return False
-        return any(machine.fits(needs) for machine in self._machines)
+        return self._pool.fits(needs)
 
     def enter(self, leg: Leg) -> None:
         """The leg, which fits, is live from now on."""
-        machine = min((m for m in self._machines if m.fits(leg.resources)), key=_Machine.free)
-        self._live[leg.trial, leg.leg] = machine.take(leg.resources)
+        self._live[leg.trial, leg.leg] = (leg.resources, self._pool.take(leg.resources))
 
     def leave(self, leg: Leg) -> None:
         """Ray has let go of the leg's actor."""
-        stay = self._live.pop((leg.trial, leg.leg), None)
+        _, stay = self._live.pop((leg.trial, leg.leg), (None, None))
         if stay:
-            stay.machine.give_back(stay)
-
-
-@dataclass(frozen=True)
-class _Stay:
-    """What one leg has taken of a machine, in ten-thousandths."""
-
-    machine: _Machine
-    amounts: Mapping[str, int]
-    gpus: Sequence[int]  # which ones
-    share: int  # of each of them
-
-
-class _Machine:
-    """What one machine has free. A fraction of a GPU is of one device: three trials of 0.6 do not fit on two."""
-
-    def __init__(self, has: Mapping[str, float]) -> None:
-        self._free = {name: round(amount * ONE) for name, amount in has.items() if name != "GPU"}
-        whole, part = divmod(round(has.get("GPU", 0) * ONE), ONE)
-        self._gpus = [ONE] * whole + [part] * bool(part)
-
-    def free(self) -> tuple[int, int]:
-        return sum(self._gpus), self._free.get("CPU", 0)
-
-    def fits(self, needs: Resources) -> bool:
-        amounts, gpus = _split(needs)
-        return all(self._free.get(name, 0) >= amount for name, amount in amounts.items()) and (
-            gpus == 0 or bool(self._choose(gpus))
-        )
-
-    def take(self, needs: Resources) -> _Stay:
-        amounts, gpus = _split(needs)
-        stay = _Stay(self, amounts, self._choose(gpus) if gpus else [], min(gpus, ONE))
-        self._change(stay, -1)
-        return stay
-
-    def give_back(self, stay: _Stay) -> None:
-        self._change(stay, +1)
-
-    def _change(self, stay: _Stay, sign: int) -> None:
-        for name, amount in stay.amounts.items():
-            self._free[name] += sign * amount
-        for gpu in stay.gpus:
-            self._gpus[gpu] += sign * stay.share
-
-    def _choose(self, amount: int) -> list[int]:
-        """The GPUs to take: idle ones, or, for a fraction, the one with the least room for it. Empty where it has none
-        such."""
-        if amount >= ONE:
-            idle = [gpu for gpu, free in enumerate(self._gpus) if free == ONE]
-            return idle[: amount // ONE] if len(idle) * ONE >= amount else []
-        return sorted((gpu for gpu, free in enumerate(self._gpus) if free >= amount), key=self._gpus.__getitem__)[:1]
-
-
-def _split(needs: Resources) -> tuple[dict[str, int], int]:
-    """The amounts that are needed, and of the GPUs apart."""
-    amounts = {name: round(amount * ONE) for name, amount in needs.bundle.items()}
-    return amounts, amounts.pop("GPU", 0)
+            self._pool.give_back(stay)

@@ -31,7 +31,7 @@ from orchestune.running.journal import VERSION, Event, Journal, read_events
 from orchestune.running.memory_storage import memory_storage
 from orchestune.running.paths import RunPaths, check_room, storage_error
 from orchestune.running.quiet import quiet
-from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, ray_session
+from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, machines, ray_session
 from orchestune.running.record import Record
 from orchestune.running.room import Room
 from orchestune.training.checkpoint import CheckpointStore
@@ -181,7 +181,7 @@ def _session(
         about = aside.submit(_about_here)
         with ray_session(address) as session:
             guard.listen()
-            room = Room(session.machines, experiment.max_concurrent_trials)
+            room = Room(machines(), experiment.max_concurrent_trials, look=machines)
             check_fixed(experiment.resources, room)
             conductor = ready.result()
             here = {"address": address or "local", "processes": session.processes}

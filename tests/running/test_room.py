@@ -7,7 +7,7 @@ import random
 import pytest
 
 from orchestune import Resources
-from orchestune.running.room import Room
+from orchestune.running.room import LOOK_EVERY, Room
 from orchestune.training.legs import Leg
 
 GIB = 2**30
@@ -18,10 +18,10 @@ def leg(number: int, needs: Resources) -> Leg:
     return Leg(**asked, store="", seed=0, metric="score", mode="max", resources=needs)
 
 
-def packed(room: Room, *wanted: Resources) -> list[Leg]:
+def packed(room: Room, *wanted: Resources, first: int = 0) -> list[Leg]:
     """The legs that got in, of those that ask one after the other."""
     inside = []
-    for number, needs in enumerate(wanted):
+    for number, needs in enumerate(wanted, start=first):
         if room.fits(needs):
             inside.append(leg(number, needs))
             room.enter(inside[-1])
@@ -96,6 +96,33 @@ def test_no_machine_has_all_of_it() -> None:
 
 def test_no_more_at_a_time_than_were_allowed() -> None:
     assert len(packed(Room([MACHINE], most=3), *[Resources(cpu=0.1)] * 9)) == 3
+
+
+def test_machines_come_and_go() -> None:
+    """Looked at every few seconds; legs that are live keep their place, or lose it with the machine."""
+    small, large = {"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}
+    there, now, said = [small], [0.0], list[str]()
+    room = Room(there, look=lambda: list(there), clock=lambda: now[0])
+    first = packed(room, *[Resources(cpu=1)] * 9)
+    assert len(first) == 1
+    there.append(large)
+    room.refresh(said.append)
+    assert not said, "too soon to look again"
+    now[0] += LOOK_EVERY
+    room.refresh(said.append)
+    assert said == ["machines of the cluster: 1 before, 2 now"]
+    more = packed(room, *[Resources(cpu=1)] * 9, first=10)
+    assert len(more) == 2
+    there.remove(large)
+    now[0] += LOOK_EVERY
+    room.refresh(said.append)
+    assert said[1:] == ["machines of the cluster: 2 before, 1 now"]
+    for one in [*first, *more]:
+        room.leave(one)
+    assert room.is_empty
+    assert len(packed(room, *[Resources(cpu=1)] * 9)) == 1
+    assert room.lacking(Resources(cpu=2, gpu=1)) is None, "it may come back: a trial waits for it"
+    assert not room.fits(Resources(cpu=2, gpu=1))
 
 
 def test_an_empty_cluster() -> None:
