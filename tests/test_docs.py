@@ -64,7 +64,7 @@ def test_the_guides_plan_has_the_lines_that_a_plan_has() -> None:
     from orchestune.planning.timing import Timing
 
     (shown,) = (block.splitlines() for block in blocks(GUIDE, "text") if block.startswith("question "))
-    made = plan(catalog.load("digits_mlp", HOUSE), Timing(0.0311, 172_700, "an epoch timed now"), {"CPU": 2.0})
+    made = plan(catalog.load("digits_mlp", HOUSE), Timing(0.0311, 172_700, "an epoch timed now"), [{"CPU": 2.0}])
     assert made.lines == shown
 
 

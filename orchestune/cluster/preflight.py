@@ -1,7 +1,7 @@
 """Whether a cluster can run what is about to be submitted. Runs on the head, which alone reaches every machine.
 
 `python -m orchestune.cluster.preflight REQUEST` prints one JSON object as its last line: `{"mistakes": [...],
-"machines": [...]}`, a sentence each.
+"machines": [...], "resources": [...]}`: a sentence each, and what each machine has under Ray's names.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def inspect(storage: Path, expected: Sequence[str], resources: dict[str, Any] | 
         storage.mkdir(parents=True, exist_ok=True)
         (storage / mark).touch()
     except OSError as problem:
-        return {"mistakes": [f"storage {storage} on the head: {problem.strerror}"], "machines": []}
+        return {"mistakes": [f"storage {storage} on the head: {problem.strerror}"], "machines": [], "resources": []}
     try:
         machines, silent = _ask(nodes, str(storage), mark)
         written = [path.name.removeprefix(f"{mark}-") for path in storage.glob(f"{mark}-*")]
@@ -103,10 +103,11 @@ def inspect(storage: Path, expected: Sequence[str], resources: dict[str, Any] | 
     absent = missing(expected, _addresses(nodes))
     wrong = [f"{host} of cluster.yaml has not joined the cluster: `orchestune up` starts it" for host in absent]
     wrong += mistakes(machines, silent, written, str(storage)) if machines else [f"{a} does not answer" for a in silent]
+    has = [dict(node["Resources"]) for node in nodes]
     if resources is not None:
-        lacking = Room([dict(node["Resources"]) for node in nodes]).lacking(Resources(**resources))
+        lacking = Room(has).lacking(Resources(**resources))
         wrong += [f"a trial {lacking}"] if lacking else []
-    return {"mistakes": wrong, "machines": [_words(node) for node in nodes]}
+    return {"mistakes": wrong, "machines": [_words(node) for node in nodes], "resources": has}
 
 
 def _joined(expected: Sequence[str]) -> list[dict[str, Any]]:

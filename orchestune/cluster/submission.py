@@ -15,6 +15,7 @@ from orchestune.cluster.jobs import Jobs
 from orchestune.cluster.package import Package, words
 from orchestune.errors import ClusterError, RunNameError
 from orchestune.experiment import Experiment
+from orchestune.planning.plan import plan
 from orchestune.running.paths import check_name, fresh_name
 from orchestune.training.resources import Resources
 
@@ -53,8 +54,9 @@ def submit(
     check_name(run)
     if run in {job.run for job in jobs.all()}:
         raise RunNameError(f"run {run!r} was submitted before: choose another --run-name, or `orchestune resume {run}`")
-    for machine in preflight(description, storage, experiment.resources):
-        say(machine)
+    machines, resources = preflight(description, storage, experiment.resources)
+    say("\n".join(machines))
+    say(plan(experiment, None, resources).short)
     say(f"taking along {words(package)} of {package.root}")
     _queue(jobs, package, run, words_of_run(name, run, storage, overrides))
     return run
@@ -66,13 +68,16 @@ def resume(description: Description, package: Package, jobs: Jobs, run: str, *, 
     going = [job for job in jobs.all() if job.run == run and not job.is_over]
     if going:
         raise ClusterError(f"run {run!r} is {going[0].status.lower()}: `orchestune stop {run}` ends it")
-    for machine in preflight(description, storage, None):
-        say(machine)
+    machines, _ = preflight(description, storage, None)
+    say("\n".join(machines))
     _queue(jobs, package, run, ["orchestune", "resume", f"{storage}/{run}"])
 
 
-def preflight(description: Description, storage: str, resources: Any) -> list[str]:
-    """The cluster's machines, a line each. Raises ClusterError with every reason why no run can start there."""
+def preflight(description: Description, storage: str, resources: Any) -> tuple[list[str], list[dict[str, float]]]:
+    """The cluster's machines, a line each, and what each of them has under Ray's names.
+
+    Raises ClusterError with every reason why no run can start there.
+    """
     fixed = dataclasses.asdict(resources) if isinstance(resources, Resources) else None
     expected = [description.head, *description.workers]
     request = json.dumps({"storage": storage, "expected": expected, "resources": fixed})
@@ -87,7 +92,7 @@ def preflight(description: Description, storage: str, resources: Any) -> list[st
     if found["mistakes"]:
         lines = "".join(f"\n  - {mistake}" for mistake in found["mistakes"])
         raise ClusterError(f"cluster {description.name} cannot run this:{lines}")
-    return list(found["machines"])
+    return list(found["machines"]), list(found["resources"])
 
 
 def _queue(jobs: Jobs, package: Package, run: str, command: Sequence[str]) -> None:

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestune.errors import ClusterError
@@ -17,6 +17,7 @@ from orchestune.planning.timing import Timing
 from orchestune.running.room import Room
 from orchestune.schedulers import HyperBand
 from orchestune.searchers import Grid, Random
+from orchestune.training.resources import figure
 
 LARGE = 500  # combinations of a grid; more of them are not started without a yes
 MOST, MODELLED = 200, 60  # trials played through, also where a model chooses; the epochs of more are in proportion
@@ -94,13 +95,14 @@ class Plan:
         return [f"of {self.played} trials so many end: {', '.join(shown)}"]
 
 
-def plan(experiment: Experiment, timing: Timing | None, machine: Mapping[str, float] | None = None) -> Plan:
-    """The plan on one machine that has `machine`, under Ray's names (None: this one).
+def plan(experiment: Experiment, timing: Timing | None, machines: Sequence[Mapping[str, float]] | None = None) -> Plan:
+    """The plan on these `machines`, what each of them has under Ray's names (None: on this one, whose memory and custom
+    resources are not looked up).
 
     Raises ClusterError where no trial could start there.
     """
     e = experiment
-    at_a_time, bottleneck = _room(e, dict(machine or this_machine()))
+    at_a_time, bottleneck = _room(e, machines)
     trials = _trials(e)
     k = e.executions_per_trial
     epochs = None if trials is None else trials * e.max_epochs * k
@@ -160,18 +162,22 @@ def _trials(e: Experiment) -> int | None:
     return own(e.max_epochs) if own and e.total_epochs is None else None
 
 
-def _room(e: Experiment, machine: dict[str, float]) -> tuple[int, str]:
+def _room(e: Experiment, machines: Sequence[Mapping[str, float]] | None) -> tuple[int, str]:
     needs = e.resources_for(e.typed_space.from_unit([0.5] * e.typed_space.dimensions))
-    known = {**needs.bundle, **machine}  # memory and custom resources are not looked up: they are taken to be there
-    lacking = Room([known]).lacking(needs)
-    if lacking:
+    asked = needs.bundle
+    if machines is None:
+        machines = [this_machine()]
+        needs, asked = replace(needs, memory=0, custom={}), {name: asked[name] for name in asked if name in machines[0]}
+    if lacking := Room(machines).lacking(needs):
         raise ClusterError(f"a trial {lacking}: ask for less in the experiment's resources")
-    fits = {name: _fit(name, machine[name], amount) for name, amount in needs.bundle.items() if name in machine}
-    name = min(fits, key=fits.__getitem__, default="CPU")
-    most = fits.get(name, 1)
+    fits = [{name: _fit(name, has.get(name, 0), asked[name]) for name in asked} for has in machines]
+    most = sum(min(on_one.values()) for on_one in fits)
     if e.max_concurrent_trials is not None and e.max_concurrent_trials < most:
         return e.max_concurrent_trials, "max_concurrent_trials allows no more"
-    return most, f"{name} is what runs out first: {machine[name]:g} here, {needs.bundle[name]:g} a trial"
+    name = min(asked, key=lambda name: sum(on_one[name] for on_one in fits))
+    there = figure(name, sum(has.get(name, 0) for has in machines))
+    where = "here" if len(machines) == 1 else f"on {len(machines)} machines"
+    return most, f"{name} is what runs out first: {there} {where}, {figure(name, asked[name])} a trial"
 
 
 def _fit(name: str, there: float, amount: float) -> int:

@@ -82,7 +82,7 @@ class Resources:
         for name, amount in self.bundle.items():
             there = available.get(name, 0)
             if amount > there:
-                have = f"there {'is' if there == 1 else 'are'} {_figure(name, there)}" if there else "there is none"
+                have = f"there {'is' if there == 1 else 'are'} {figure(name, there)}" if there else "there is none"
                 wrong.append(f"{_words(name, amount)}, and {have}" + ("" if there else _similar(name, available)))
         return wrong
 
@@ -94,13 +94,14 @@ class Resources:
         return {"cpu": self.cpu, "gpu": self.gpu, "memory": self.memory, "custom": dict(self.custom)}
 
 
-def _figure(name: str, amount: float) -> str:
+def figure(name: str, amount: float) -> str:
+    """An amount of the resource that Ray calls `name`."""
     return f"{amount / 2**30:.6g} GiB" if name == "memory" else f"{amount:g}"
 
 
 def _words(name: str, amount: float) -> str:
     if name == "memory":
-        return f"{_figure(name, amount)} of memory"
+        return f"{figure(name, amount)} of memory"
     if name in OWN_FIELDS:
         return f"{amount:g} {name}{'' if amount == 1 else 's'}"
     return f"{amount:g} of {name!r}"

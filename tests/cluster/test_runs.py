@@ -90,6 +90,7 @@ def test_a_run_from_the_laptop_and_back(project: Lab) -> None:
     assert "taking along" in printed
     assert "INFO" not in printed, "Ray's own chatter"
     assert all(f"{address}: 1 CPUs" in printed for address in MACHINES.values())
+    assert "12 trials, 48 epochs at the most; 3 at a time" in printed
     assert "best        trial" in printed
     there = project.shared / "first"
     assert "succeeded" in project.laptop("orchestune runs")

@@ -34,7 +34,7 @@ def six(**changes: Any) -> Experiment:
 
 
 def planned(machine: dict[str, float] | None = None, **changes: Any) -> Plan:
-    return plan(six(**changes), TIMING, machine or TWO)
+    return plan(six(**changes), TIMING, [machine or TWO])
 
 
 def rows(found: Plan) -> dict[str, str]:
@@ -143,7 +143,14 @@ def test_early_stopping_is_played_as_well() -> None:
         ({"CPU": 8.0, "GPU": 2.0}, Resources(cpu=1, gpu=0.6), None, 2, "GPU is what runs out first: 2 here, 0.6 a"),
         ({"CPU": 8.0}, Resources(), 3, 3, "max_concurrent_trials allows no more"),
         ({"CPU": 2.0}, Resources(), 3, 2, "CPU is what runs out first"),
-        ({"CPU": 2.0}, Resources(memory=2**40), None, 2, "CPU is what runs out first"),
+        ({"CPU": 2.0, "memory": 2.0**42}, Resources(memory=2**40), None, 2, "CPU is what runs out first"),
+        (
+            {"CPU": 9.0, "memory": 2.0**42},
+            Resources(memory=2**40),
+            None,
+            4,
+            "memory is what runs out first: 4096 GiB",
+        ),
         ({"CPU": 4.0}, lambda config: Resources(cpu=2 if config["x"] > 0.4 else 1), None, 2, "2 a trial"),
     ],
 )
@@ -153,13 +160,26 @@ def test_what_runs_out_first(machine: Any, resources: Any, limit: int | None, at
     assert words in found.bottleneck
 
 
+def test_what_runs_out_first_on_several_machines() -> None:
+    """A trial is on one of them: what is left over on each adds up to nothing."""
+    machines = [{"CPU": 3.0}, {"CPU": 3.0, "GPU": 1.0}, {"CPU": 1.0}]
+    found = plan(six(resources=Resources(cpu=2)), None, machines)
+    assert (found.at_a_time, found.bottleneck) == (2, "CPU is what runs out first: 7 on 3 machines, 2 a trial")
+    found = plan(six(resources=Resources(cpu=2, gpu=0.25)), None, machines)
+    assert (found.at_a_time, found.bottleneck) == (1, "CPU is what runs out first: 7 on 3 machines, 2 a trial")
+
+
+def test_memory_of_this_machine_is_not_looked_up() -> None:
+    assert plan(six(resources=Resources(memory=2**60, custom={"slot": 1})), None).at_a_time >= 1
+
+
 def test_more_than_the_machine_has() -> None:
     with pytest.raises(ClusterError, match=r"a trial asks for 4 CPUs, and there are 2: ask for less"):
         planned(resources=Resources(cpu=4))
 
 
 def test_without_a_timing_no_time_is_told() -> None:
-    found = plan(six(), None, TWO)
+    found = plan(six(), None, [TWO])
     assert found.hours is None
     assert not {"an epoch", "time", "disk"} & set(rows(found))
 
