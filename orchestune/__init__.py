@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestune.define_by_run.trainable import BuildModel as BuildModel
     from orchestune.experiment import Experiment as Experiment
     from orchestune.planning.simulate import simulate as simulate
+    from orchestune.running.record import Record as Record
     from orchestune.schedulers import Asha as Asha
     from orchestune.schedulers import Fifo as Fifo
     from orchestune.schedulers import HyperBand as HyperBand
@@ -64,6 +65,7 @@ _HOMES = {
     "Pbt": "orchestune.schedulers",
     "Plateau": "orchestune.schedulers",
     "Random": "orchestune.searchers",
+    "Record": "orchestune.running.record",
     "Resources": "orchestune.training.resources",
     "Sequential": "orchestune.searchers",
     "TorchTrainable": "orchestune.training",

@@ -16,7 +16,7 @@ from orchestune.report import words
 
 def debug(experiment: Experiment, config: dict[str, Any], seed: int) -> None:
     """Trains `config` for `max_epochs` epochs and prints every report. What the code raises is not caught."""
-    experiment.prepare()
+    experiment.get_ready()
     with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
         print(f"{experiment.trainable.__name__}, seed {seed}: {words.config(config)}")
         _train(alone(experiment, config, seed, folder), experiment.max_epochs)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
@@ -24,6 +24,12 @@ from orchestune.space import Space
 from orchestune.training import needs
 from orchestune.training.resources import Resources
 
+if TYPE_CHECKING:
+    from orchestune.running.record import Record
+
+# What `to_json` writes in its own way, and what is no part of the question: functions of the code.
+NOT_PLAIN = {"trainable", "space", "searcher", "scheduler", "early_stopping", "resources", "prepare", "answer"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -31,8 +37,8 @@ class Experiment:
 
     The run ends with `num_samples` trials (None: as many as the searcher or the scheduler's own plan has, or until
     another limit is met), when `total_epochs` epochs are trained, after `time_budget_s` seconds over all sessions, or
-    as soon as a trial's metric reaches `stop_at_score`. A trial trains `max_epochs` epochs at the most, the scheduler
-    permitting; each epoch ends with a report.
+    as soon as a trial's metric reaches `stop_at_score`. Its last word is its `answer`. A trial trains `max_epochs`
+    epochs at the most, the scheduler permitting; each epoch ends with a report.
     """
 
     trainable: type[Trainable]
@@ -54,6 +60,8 @@ class Experiment:
     seed: int = 0
     checkpoint_every: int = 1  # epochs; the last epoch of a leg is always kept
     max_retries: int = 3  # of a trial whose worker died, without progress in between
+    prepare: Callable[[], object] | None = None  # builds, before any trial starts, what all of them stand on
+    answer: Callable[[Record], str] | None = None  # the question's answer with its figures, from the finished run
 
     def __post_init__(self) -> None:
         mistakes = mistakes_in(self)
@@ -102,11 +110,12 @@ class Experiment:
         """What a trial with this configuration occupies. Raises ResourcesError where the experiment cannot say."""
         return needs.of(self.resources, config)
 
-    def prepare(self) -> None:
-        """What has to be there before any trial starts: the trainable's `prepare`, if it has one. Raises DataError."""
-        prepare = getattr(self.trainable, "prepare", None)
-        if prepare is not None:
-            prepare()
+    def get_ready(self) -> None:
+        """What has to be there before any trial starts: the trainable's `prepare`, if it has one, then the experiment's
+        own. Raises DataError."""
+        for prepare in (getattr(self.trainable, "prepare", None), self.prepare):
+            if prepare is not None:
+                prepare()
 
     @property
     def sign(self) -> int:
@@ -118,11 +127,7 @@ class Experiment:
 
     def to_json(self) -> dict[str, Any]:
         """The question as the journal keeps it; two experiments with the same one ask the same."""
-        plain = {
-            f.name: getattr(self, f.name)
-            for f in dataclasses.fields(self)
-            if f.name not in ("trainable", "space", "searcher", "scheduler", "early_stopping", "resources")
-        }
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in NOT_PLAIN}
         return {
             "trainable": f"{self.trainable.__module__}:{self.trainable.__qualname__}",
             "space": self.typed_space.to_json(),

@@ -129,6 +129,12 @@ def _wrong_kinds(e: Experiment) -> list[str]:
     ]
     if e.early_stopping is not None and not isinstance(e.early_stopping, Plateau):
         found.append(f"early_stopping is {e.early_stopping!r}: it must be Plateau(patience=5), or None")
+    functions = (("prepare", e.prepare, "no arguments"), ("answer", e.answer, "the finished run's Record"))
+    found += [
+        f"{name} is {given!r}: it must be a function of {of}, or None"
+        for name, given, of in functions
+        if not (given is None or callable(given))
+    ]
     for find, given in ((searcher, e.searcher), (scheduler, e.scheduler)):
         try:
             _ = isinstance(given, str) and given != AUTO and find(given)

@@ -70,7 +70,16 @@ ROOMS = {
         "experiment",
         "training.files",
     },
-    "__init__": {"planning", "define_by_run", "experiment", "schedulers", "searchers", "space", "training"},
+    "__init__": {
+        "running.record",
+        "planning",
+        "define_by_run",
+        "experiment",
+        "schedulers",
+        "searchers",
+        "space",
+        "training",
+    },
 }
 
 MOST_LINES = 300  # of one file; a longer one wants a noun taken out of it

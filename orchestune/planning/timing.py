@@ -55,7 +55,7 @@ def first_step(experiment: Experiment) -> Timing:
 
     The second epoch is what counts: the first one loads what the others have.
     """
-    experiment.prepare()
+    experiment.get_ready()
     config = experiment.typed_space.from_unit([0.5] * experiment.typed_space.dimensions)
     with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
         trial = alone(experiment, config, trial_seed(experiment.seed, 0), folder)

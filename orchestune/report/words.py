@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def program(name: str = "orchestune") -> str:
 
 def summary(record: Record, root: Path) -> list[str]:
     """The last lines of a run: the answer, its score on data the search never saw, and where to look further."""
-    lines = []
+    lines = answer(record)
     winner = record.best
     if winner is None or winner.best is None:
         lines.append("best        none: no trial reported a finite score")
@@ -91,6 +92,14 @@ def summary(record: Record, root: Path) -> list[str]:
     return lines
 
 
+def answer(record: Record) -> list[str]:
+    """What the experiment answers, folded at 100 columns; nothing where it says nothing."""
+    end = record.run_end or {}
+    if "answer_error" in end:
+        return [f"answer      cannot be given: {end['answer_error'].strip().splitlines()[-1]}"]
+    return textwrap.wrap(f"answer      {end['answer']}", 100, subsequent_indent=" " * 12) if "answer" in end else []
+
+
 def failures(record: Record, root: Path, most: int = 3) -> list[str]:
     """For the newest trials that failed by the code's or the machine's fault: what, where, and how to see it again."""
     lines = []
@@ -107,7 +116,7 @@ def failures(record: Record, root: Path, most: int = 3) -> list[str]:
 
 
 def as_json(record: Record) -> dict[str, Any]:
-    """The run as one object: `metric`, `mode`, `best` (a trial's id, or None), `trials`, and how it ended."""
+    """The run as one object: `metric`, `mode`, `best` (a trial's id, or None), `trials`, how it ended, its answer."""
     return {
         "metric": record.metric,
         "mode": record.question["mode"],
@@ -115,6 +124,7 @@ def as_json(record: Record) -> dict[str, Any]:
         "trials": [trial_json(trial) for trial in record.trials.values()],
         "end": record.run_end["why"] if record.run_end else None,
         "test": record.run_end["test"] if record.run_end else None,
+        "answer": record.run_end.get("answer") if record.run_end else None,
     }
 
 

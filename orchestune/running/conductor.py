@@ -285,7 +285,7 @@ class Conductor:
                 needs = self._admission.needs_again(winner)
                 return self._leg(winner, winner.leg, place.at, place.epoch, needs, purpose="test")
             self._finale.put_aside(place, winner.config_at(place.epoch))
-        self._commit({"event": "run_end", "why": self._ending, **self._finale.to_json()})
+        self._commit(self._finale.end(self.record, self._ending, self.experiment.answer))
         return None
 
     # ---- events

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from orchestune.errors import CheckpointDamaged
+from orchestune.running.journal import Event
 from orchestune.running.record import Record
 from orchestune.training.checkpoint import CheckpointStore, Place
 
@@ -51,5 +54,19 @@ class Finale:
     def put_aside(self, place: Place, config: dict[str, Any]) -> None:
         self._store.copy(place, self._target, config)
 
-    def to_json(self) -> dict[str, Any]:
-        return {"test": self.test, "test_error": self.error}
+    def end(self, record: Record, why: str | None, answer: Callable[[Record], str] | None) -> Event:
+        """The run's last event, with what its experiment answers. A mistake in `answer` costs the sentence alone."""
+        event: Event = {"event": "run_end", "why": why, "test": self.test, "test_error": self.error}
+        if answer is None:
+            return event
+        finished = copy.copy(record)
+        finished.run_end = event
+        try:
+            sentence = answer(finished)
+            if not isinstance(sentence, str):
+                raise TypeError(f"answer gave {sentence!r}: it must be a sentence")
+            return {**event, "answer": " ".join(sentence.split())}
+        except Exception as mistake:
+            said = "".join(traceback.format_exception(mistake))
+            self._say(f"the run is complete, and its answer cannot be given:\n{said}")
+            return {**event, "answer_error": said}

@@ -83,7 +83,7 @@ def start(
 
     Raises OrchestuneError: before any trial starts for all that can be known by then, leaving no folder behind.
     """
-    experiment.prepare()
+    experiment.get_ready()
     paths = RunPaths.create_fresh(storage, name) if run_name is None else RunPaths.create(storage, run_name)
     folder = data_folder()  # the journal has it for `resume`
     about = {"name": name, "overrides": dict(overrides or {}), "data": str(folder) if folder else None}
@@ -111,7 +111,7 @@ def resume(
         check_resumable(record, paths.root)
         check_unchanged(record.question, experiment)
         check_room(paths.root)
-        experiment.prepare()
+        experiment.get_ready()
         if record.session.get("host") == platform.node():
             end_leftovers(record.session["processes"])
         return _session(experiment, paths, journal, listeners, address)
