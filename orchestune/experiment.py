@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # What `to_json` writes in its own way, and what is no part of the question: functions of the code.
 NOT_PLAIN = {"trainable", "space", "searcher", "scheduler", "early_stopping", "resources", "prepare", "answer"}
+REFINES = "refines_score"  # said by a trainable, and in the journal where it is so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,11 @@ class Experiment:
                 prepare()
 
     @property
+    def refines_score(self) -> bool:
+        """Whether an epoch refines the score of one model, as a further fold does, instead of training it further."""
+        return bool(getattr(self.trainable, REFINES, False))
+
+    @property
     def sign(self) -> int:
         """Makes a metric higher-is-better."""
         return 1 if self.mode == "max" else -1
@@ -137,6 +143,7 @@ class Experiment:
             "resources": needs.to_json(self.resources),
             **plain,
             "points_to_evaluate": self.points,
+            **({REFINES: True} if self.refines_score else {}),
         }
 
 

@@ -102,7 +102,10 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cluster.md"])
+PAGES = [f"docs/guide/{page.name}" for page in sorted((HOUSE / "docs" / "guide").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cluster.md", *PAGES])
 def test_links_lead_somewhere(page: str) -> None:
     text = (HOUSE / page).read_text()
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):

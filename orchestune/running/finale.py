@@ -31,7 +31,11 @@ class Finale:
         sign = 1 if record.maximize else -1
         for place in sorted(
             (place for place in self._store.places(winner.id) if winner.trained(place.leg, place.epoch)),
-            key=lambda kept: (sign * winner.scores.get(kept.epoch, -sign * float("inf")), -kept.epoch),
+            key=lambda kept: (
+                (kept.epoch,)
+                if winner.refines
+                else (sign * winner.scores.get(kept.epoch, -sign * float("inf")), -kept.epoch)
+            ),
             reverse=True,
         ):
             try:

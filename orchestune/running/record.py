@@ -45,6 +45,7 @@ class Trial:
     examples: float = 0.0  # trained on, over all epochs
     hosts: list[str] = field(default_factory=list)  # the machines that trained it, one after another
     turns: list[Turn] = field(default_factory=list)  # oldest first
+    refines: bool = False  # its newest score counts, as the mean over the most folds does, and not its best one
 
     @property
     def number(self) -> int:
@@ -66,10 +67,15 @@ class Trial:
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """(epoch, score) of its best epoch, the earliest of equals; None while no score is finite."""
+        """(epoch, score) of its best epoch, the earliest of equals; None while no score is finite.
+
+        Of the newest epoch where each refines the score of the same model: a first fold that was lucky is no result.
+        """
         finite = [(epoch, score) for epoch, score in self.scores.items() if math.isfinite(score)]
         if not finite:
             return None
+        if self.refines:
+            return max(finite)
         sign = 1 if self.maximize else -1
         return max(finite, key=lambda pair: (sign * pair[1], -pair[0]))
 
@@ -94,7 +100,11 @@ class Trial:
 
 @dataclass
 class Record:
-    """A run as its journal tells it."""
+    """A run as its journal tells it: what an experiment's `answer` is given.
+
+    `trials` by id, oldest first; `best` the winner; `test` its metrics on data the search never saw; `metric` and
+    `maximize` say what scores are; `question` holds every setting, `epochs` and `elapsed` what was spent.
+    """
 
     question: dict[str, Any] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
@@ -122,10 +132,33 @@ class Record:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best epoch, the oldest of equals; a diverged or failed one never wins."""
-        sign = 1 if self.maximize else -1
+        """The trial with the best epoch, the oldest of equals; a diverged or failed one never wins.
+
+        Where epochs refine a score, only trials with the most of them are compared: a mean over five folds is not
+        beaten by one over two.
+        """
+        return max(self.ranked, key=lambda trial: (self._worth(trial), -trial.number), default=None)
+
+    @property
+    def ties(self) -> list[Trial]:
+        """The trials whose score is the winner's, the winner among them, oldest first."""
+        winner = self.best
+        return [trial for trial in self.ranked if winner and self._worth(trial) == self._worth(winner)]
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """Those that may win, oldest first."""
         able = [trial for trial in self.trials.values() if trial.may_win]
-        return max(able, key=lambda trial: (sign * (trial.best or (0, 0.0))[1], -trial.number), default=None)
+        most = max((trial.epochs for trial in able), default=0)
+        return [trial for trial in able if not trial.refines or trial.epochs == most]
+
+    @property
+    def test(self) -> dict[str, float]:
+        """The winner's metrics on the test split; empty before the end, and where there is none."""
+        return (self.run_end or {}).get("test") or {}
+
+    def _worth(self, trial: Trial) -> float:
+        return (1 if self.maximize else -1) * (trial.best or (0, 0.0))[1]
 
     @property
     def open(self) -> list[Trial]:
@@ -161,7 +194,8 @@ class Record:
     def _on_leg(self, event: Event) -> None:
         trial = self.trials.get(event["trial"])
         if trial is None:
-            trial = Trial(event["trial"], event["config"], self.maximize)
+            refines = bool(self.question.get("refines_score"))
+            trial = Trial(event["trial"], event["config"], self.maximize, refines=refines)
             self.trials[trial.id] = trial
         start = event["from"]
         if event["config"] != trial.config or (start and start[0] != trial.id):
