@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestune.errors import OrchestuneError, UnknownName
+from orchestune.running.mirror import folder_of_run
+from orchestune.storage.storage import Storage
 
 DATA_HELP = "a folder with the data's files (default: ORCHESTUNE_DATA, else they are downloaded once)"
 SETTINGS = {  # what `overrides.SETTINGS` reads; spelled out here because that module imports Ray
@@ -93,17 +95,17 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     _settings(run)
 
     resume = command("resume", "go on with a run that was interrupted or killed")
-    resume.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    resume.add_argument("run", type=folder_of_run, metavar="RUN", help="the run's folder")
     resume.add_argument("--address", help="a Ray cluster that is up (default: a local one)")
     resume.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
 
     show = command("show", "what became of a run's trials")
-    show.add_argument("run", type=Path, metavar="RUN")
+    show.add_argument("run", type=folder_of_run, metavar="RUN")
     show.add_argument("--trial", metavar="ID", help="this trial alone, with its curve and its error")
     show.add_argument("--json", action="store_true", help="one JSON object")
 
     best = command("best", "a run's best configuration, its scores and its checkpoint")
-    best.add_argument("run", type=Path, metavar="RUN")
+    best.add_argument("run", type=folder_of_run, metavar="RUN")
     best.add_argument("--json", action="store_true", help="one JSON object")
 
     for reading in (resume, show, best):
@@ -140,8 +142,9 @@ def _question(command: argparse.ArgumentParser) -> None:
     """What names an experiment, and where its runs and its data lie."""
     command.add_argument("name", metavar="NAME", help="an experiment, as `orchestune list` names it")
     command.add_argument(
-        "--storage", type=Path, default=Path("runs"), metavar="DIR", help="where runs live (default: runs)"
-    )
+        "--storage", type=Storage.parse, default=Storage(Path("runs")), metavar="DIR",
+        help="where runs live: a folder, s3://BUCKET/PREFIX, or head:/FOLDER (default: runs)",
+    )  # fmt: skip
     command.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
 
 

@@ -60,7 +60,7 @@ def run_(options: argparse.Namespace) -> int:
     from orchestune.running.paths import check_storage
 
     _use_data(options.data)
-    check_storage(options.storage, options.run_name)  # the cheap refusals first: importing torch takes seconds
+    check_storage(options.storage.folder, options.run_name)  # the cheap refusals first: importing torch takes seconds
     from orchestune.console import ProgressConsole
     from orchestune.overrides import apply_overrides
     from orchestune.report.tensorboard import TensorBoardLog
@@ -85,7 +85,7 @@ def plan_(options: argparse.Namespace) -> int:
     from orchestune.planning.timing import first_step, last_run
 
     experiment = apply_overrides(catalog.load(options.name, project), given(options))
-    timing = last_run(experiment, options.name, options.storage)
+    timing = last_run(experiment, options.name, options.storage.folder)
     if timing is None and not options.untimed:
         timing = first_step(experiment)
     print("\n".join(plan(experiment, timing).lines))
@@ -206,7 +206,7 @@ def _expected(experiment: Any, options: argparse.Namespace) -> str:
         raise OrchestuneError(mistake)
     if options.address is not None:
         return ""
-    return plan(experiment, last_run(experiment, options.name, options.storage)).short
+    return plan(experiment, last_run(experiment, options.name, options.storage.folder)).short
 
 
 def _use_data(folder: Path | str | None) -> None:
@@ -239,7 +239,7 @@ def _debug(options: argparse.Namespace, project: Path) -> int:
             raise OrchestuneError(f"the searcher has no first question: {first}")
         debug(experiment, first, trial_seed(experiment.seed, 0))
         return 0
-    record = _record(options.storage / options.run_name)
+    record = _record(options.storage.folder / options.run_name)
     if options.trial not in record.trials:
         raise UnknownName("trial", options.trial, record.trials)
     trial = record.trials[options.trial]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 
 class OrchestuneError(Exception):
@@ -65,10 +64,9 @@ class RunNameError(OrchestuneError):
 class RunTaken(RunNameError):
     """A run of that name is there: go on with it, or choose another name."""
 
-    def __init__(self, storage: Path, name: str) -> None:
+    def __init__(self, storage: object, name: str, at: object) -> None:
         super().__init__(
-            f"run {name!r} is taken in {storage}: choose another --run-name, "
-            f"or go on with it: orchestune resume {storage / name}"
+            f"run {name!r} is taken in {storage}: choose another --run-name, or go on with it: orchestune resume {at}"
         )
 
 

@@ -33,11 +33,12 @@ ROOMS = {
     "searchers": GROUND | {"space", "surrogate"},
     "schedulers": GROUND | {"space", "surrogate"},
     "pairs": GROUND | {"searchers", "schedulers"},
-    "training": GROUND | {"space"},
+    "storage": GROUND,
+    "training": GROUND | {"space", "storage"},
     "define_by_run": GROUND | {"space", "training"},
     "mistakes": GROUND | {"space", "searchers", "schedulers", "pairs", "training", "define_by_run"},
     "experiment": GROUND | {"space", "searchers", "schedulers", "training", "define_by_run", "pairs", "mistakes"},
-    "running": GROUND | {"space", "searchers", "schedulers", "training", "experiment"},
+    "running": GROUND | {"storage", "space", "searchers", "schedulers", "training", "experiment"},
     "planning": GROUND | {"space", "searchers", "schedulers", "training", "experiment", "running", "debugging"},
     "report": GROUND | READING,
     "catalog": GROUND | {"experiment"},
@@ -55,7 +56,7 @@ ROOMS = {
         "training.resources",
         "running.room",
     },
-    "arguments": GROUND,
+    "arguments": GROUND | {"storage.storage", "running.mirror"},
     "cli": GROUND
     | {
         "arguments",

@@ -175,7 +175,7 @@ class Conductor:
     def _leg(self, trial: Trial, number: int, start: At, until: int, needs: Resources, **purpose: str) -> Leg:
         e, folder = self.experiment, data_folder()
         return Leg(
-            trial=trial.id, leg=number, start=start, until=until, store=str(self._store.root),
+            trial=trial.id, leg=number, start=start, until=until, store=self._store.depot.where,
             seed=self._seed(trial), metric=e.metric, mode=e.mode, max_epochs=e.max_epochs,
             data=str(folder) if folder else None, checkpoint_every=e.checkpoint_every, resources=needs, **purpose,
         )  # fmt: skip

@@ -39,7 +39,7 @@ class Finale:
             reverse=True,
         ):
             try:
-                self._store.open(place)
+                self._store.verified(place)
                 return place
             except CheckpointDamaged as damage:
                 self._say(f"checkpoint damaged, using the next best: {damage}")

@@ -105,6 +105,11 @@ class Journal:
     def is_empty(self) -> bool:
         return self._end == 0
 
+    @property
+    def size(self) -> int:
+        """Bytes that are on the disk for good: whole lines, never changed. Any thread may ask."""
+        return self._end
+
     def close(self) -> None:
         """Lets go of the lock."""
         os.close(self._file)

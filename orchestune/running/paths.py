@@ -65,7 +65,7 @@ class RunPaths:
             paths.root.mkdir()
             sync(storage)
         except FileExistsError as taken:  # since it was checked, another run took it
-            raise RunTaken(storage, name) from taken
+            raise RunTaken(storage, name, storage / name) from taken
         except OSError as problem:
             raise storage_error(storage, problem) from problem
         return paths
@@ -105,7 +105,7 @@ def check_storage(storage: Path, name: str | None) -> None:
         raise StorageError(f"storage {storage}: {above} is a file")
     check_room(above)
     if name is not None and (storage / name).exists():
-        raise RunTaken(storage, name)
+        raise RunTaken(storage, name, storage / name)
 
 
 def check_room(folder: Path) -> None:

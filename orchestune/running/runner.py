@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,18 +23,19 @@ from orchestune.durable import NO_ROOM, write_whole
 from orchestune.environment import settings
 from orchestune.errors import ClusterError, OrchestuneError, RunStateError
 from orchestune.experiment import Experiment
-from orchestune.running.conductor import Conductor
+from orchestune.running.conductor import Conductor, Observer
 from orchestune.running.feed import Feed
 from orchestune.running.gate import Gate
 from orchestune.running.guard import Guard
 from orchestune.running.journal import VERSION, Event, Journal, read_events
+from orchestune.running.keeping import Keeping
 from orchestune.running.memory_storage import memory_storage
 from orchestune.running.paths import RunPaths, check_room, storage_error
 from orchestune.running.quiet import quiet
 from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, machines, ray_session
 from orchestune.running.record import Record
 from orchestune.running.room import Room
-from orchestune.training.checkpoint import CheckpointStore
+from orchestune.storage.storage import Storage
 from orchestune.training.copies import copies
 from orchestune.training.files import data_folder
 from orchestune.training.legs import with_legs
@@ -71,32 +72,42 @@ def start(
     experiment: Experiment,
     *,
     name: str,
-    storage: Path,
+    storage: Path | Storage,
     run_name: str | None,
     listeners: Sequence[Listener],
     overrides: Mapping[str, str] | None = None,
     address: str | None = None,
 ) -> Outcome:
-    """A new run of the experiment called `name`, in STORAGE/RUN_NAME (None: a name from the time).
+    """A new run of the experiment called `name`, as RUN_NAME in the storage (None: a name from the time).
 
     `overrides` is what was asked otherwise, as text; every listener is told everything, one after the other.
 
     Raises OrchestuneError: before any trial starts for all that can be known by then, leaving no folder behind.
     """
     experiment.get_ready()
-    paths = RunPaths.create_fresh(storage, name) if run_name is None else RunPaths.create(storage, run_name)
+    storage = Storage(storage) if isinstance(storage, Path) else storage
+    runs = storage.folder
+    paths = RunPaths.create_fresh(runs, name) if run_name is None else RunPaths.create(runs, run_name)
+    keeping = Keeping(storage.kept_at(paths.name), paths)
+    try:
+        keeping.check_new()
+    except OrchestuneError:
+        shutil.rmtree(paths.root)
+        raise
     folder = data_folder()  # the journal has it for `resume`
-    about = {"name": name, "overrides": dict(overrides or {}), "data": str(folder) if folder else None}
+    about = {"name": name, "overrides": dict(overrides or {}), "data": str(folder) if folder else None,
+             "kept_at": storage.kept_at(paths.name)}  # fmt: skip
     question = {**about, **experiment.to_json()}
     with _journal(paths) as journal:  # the question first: a run killed while Ray starts is a run to resume
         journal.append({"event": "question", "t": round(time.time(), 3), "v": VERSION, "rev": 1, "question": question})
         write_whole(paths.question, json.dumps({**question, "made_with": _about_here()}, indent=2) + "\n")
     try:
         with _journal(paths) as journal:
-            return _session(experiment, paths, journal, listeners, address)
+            return _session(experiment, paths, journal, keeping, listeners, address)
     except OrchestuneError:
         if not Record.of(read_events(paths.events)).trials:
             shutil.rmtree(paths.root)
+            keeping.discard()
         raise
 
 
@@ -114,7 +125,8 @@ def resume(
         experiment.get_ready()
         if record.session.get("host") == platform.node():
             end_leftovers(record.session["processes"])
-        return _session(experiment, paths, journal, listeners, address)
+        keeping = Keeping(record.question.get("kept_at"), paths)
+        return _session(experiment, paths, journal, keeping, listeners, address)
 
 
 @contextmanager
@@ -159,8 +171,9 @@ def check_fixed(resources: Resources | ResourcesOf, room: Room) -> None:
 
 
 def _session(
-    experiment: Experiment, paths: RunPaths, journal: Journal, listeners: Sequence[Listener], address: str | None
-) -> Outcome:
+    experiment: Experiment, paths: RunPaths, journal: Journal, keeping: Keeping, listeners: Sequence[Listener],
+    address: str | None,
+) -> Outcome:  # fmt: skip
     def observe(event: Event, record: Record) -> None:
         for listener in listeners:
             listener.observe(event, record)
@@ -169,17 +182,30 @@ def _session(
         for listener in listeners:
             listener.say(text)
 
-    guard = Guard()
-    store = CheckpointStore(paths.trials)
+    with keeping.copied(journal, say):
+        guard = Guard()
+        conductor = _trained(experiment, paths, journal, keeping, listeners, address, guard, observe, say)
+        if guard.problem:
+            raise guard.problem
+        if guard.interrupted:
+            conductor.interrupt()
+    return Outcome(paths, conductor.record, guard.interrupted)
+
+
+def _trained(
+    experiment: Experiment, paths: RunPaths, journal: Journal, keeping: Keeping, listeners: Sequence[Listener],
+    address: str | None, guard: Guard, observe: Observer, say: Callable[[str], None],
+) -> Conductor:  # fmt: skip
+    """The run's conductor once Ray has let go of the run, done or not: `guard` knows."""
     with (
         quiet(paths.log) as terminal,
         _signals(guard),
         _opened(listeners, terminal, experiment, paths),
         ThreadPoolExecutor(1) as aside,  # the searcher's library is imported, the journal replayed, while Ray starts
     ):
-        ready = aside.submit(Conductor, experiment, journal, store, observe=observe, say=say)
+        ready = aside.submit(Conductor, experiment, journal, keeping.store, observe=observe, say=say)
         about = aside.submit(_about_here)
-        with ray_session(address) as session:
+        with ray_session(address) as session, keeping.served():
             guard.listen()
             room = Room(machines(), experiment.max_concurrent_trials, look=machines)
             check_fixed(experiment.resources, room)
@@ -187,11 +213,7 @@ def _session(
             here = {"address": address or "local", "processes": session.processes}
             conductor.begin({**about.result(), **here}, room)
             _fit(conductor, guard)
-    if guard.problem:
-        raise guard.problem
-    if guard.interrupted:
-        conductor.interrupt()
-    return Outcome(paths, conductor.record, guard.interrupted)
+    return conductor
 
 
 def _fit(conductor: Conductor, guard: Guard) -> None:

@@ -7,22 +7,26 @@ off.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestune.durable import sealed, sync, unsealed, write_whole
 from orchestune.errors import CheckpointDamaged
+from orchestune.storage.depot import Depot
 
 MANIFEST = "manifest.json"
+_TEST = "test.json"
+_IN_LEG = re.compile(r"leg-(?P<leg>\d+)(?:/|$)")
+_FINISHED = re.compile(rf"leg-(?P<leg>\d+)/epoch-(?P<epoch>\d+)/{re.escape(MANIFEST)}")
 _BLOCK = 1 << 20
-NO_ROOM_LEFT = 1 << 20  # bytes free; with less, a write that failed is taken to have failed for want of room
 
 
 class Fenced(RuntimeError):
@@ -54,23 +58,18 @@ class Manifest:
 
 @dataclass(frozen=True)
 class CheckpointStore:
-    """All checkpoints of a run, below `root`. Trials write only under the number of their own leg."""
+    """All checkpoints of a run, in its depot. Trials write only under the number of their own leg."""
 
-    root: Path
+    depot: Depot
 
-    def folder(self, place: Place) -> Path:
-        return self.leg_folder(place.trial, place.leg) / f"epoch-{place.epoch:05d}"
-
-    def leg_folder(self, trial: str, leg: int) -> Path:
-        return self.root / trial / f"leg-{leg}"
-
-    def test_file(self, trial: str) -> Path:
-        """Where the trial's metrics on the test split are kept."""
-        return self.root / trial / "test.json"
+    @staticmethod
+    def key(place: Place) -> str:
+        """Where in the depot a checkpoint's files are."""
+        return f"{place.trial}/leg-{place.leg}/epoch-{place.epoch:05d}"
 
     def fence(self, trial: str, leg: int) -> None:
         """Opens `leg` and shuts every leg before it."""
-        self.leg_folder(trial, leg).mkdir(parents=True, exist_ok=True)
+        self.depot.make(f"{trial}/leg-{leg}")
 
     def is_fenced(self, trial: str, leg: int) -> bool:
         return any(newer > leg for newer in self._legs(trial))
@@ -79,57 +78,58 @@ class CheckpointStore:
         """Has `fill` write its files into the checkpoint's folder, then makes it exist. Raises Fenced, OSError."""
         if self.is_fenced(place.trial, place.leg):
             raise Fenced(f"trial {place.trial} went on as a later leg than {place.leg}")
-        folder = self.folder(place)
-        try:
-            self._write(place, folder, reports, fill)
-        except Exception as problem:
-            free = shutil.disk_usage(self.root).free
-            shutil.rmtree(folder, ignore_errors=True)
-            if free < NO_ROOM_LEFT:  # torch says only that a write failed
-                raise OSError(
-                    errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({free} bytes free)", str(self.root)
-                ) from problem
-            raise
+        self._write(place, reports, fill)
 
-    def _write(self, place: Place, folder: Path, reports: list[dict[str, Any]], fill: Callable[[Path], None]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        fill(folder)
-        files = {}
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            sync(path)
-            files[path.relative_to(folder).as_posix()] = _sha256(path)
-        record = {"trial": place.trial, "leg": place.leg, "epoch": place.epoch, "files": files, "reports": reports}
-        write_whole(folder / MANIFEST, sealed(record) + "\n")
-        sync(folder.parent)
+    def _write(self, place: Place, reports: list[dict[str, Any]], fill: Callable[[Path], None]) -> None:
+        def whole(folder: Path) -> None:
+            fill(folder)
+            files = {}
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                sync(path)
+                files[path.relative_to(folder).as_posix()] = _sha256(path)
+            record = {"trial": place.trial, "leg": place.leg, "epoch": place.epoch, "files": files, "reports": reports}
+            write_whole(folder / MANIFEST, sealed(record) + "\n")
+
+        self.depot.fill(self.key(place), whole, MANIFEST)
 
     def places(self, trial: str) -> list[Place]:
         """Every checkpoint that was finished, oldest first; damage shows only when one is opened."""
-        return sorted(
-            Place(int(folder.name.removeprefix("epoch-")), leg, trial)
-            for leg in self._legs(trial)
-            for folder in self.leg_folder(trial, leg).glob("epoch-*")
-            if (folder / MANIFEST).exists()
-        )
+        found = map(_FINISHED.fullmatch, self.depot.below(trial))
+        return sorted(Place(int(match["epoch"]), int(match["leg"]), trial) for match in found if match)
 
     def manifest(self, place: Place) -> Manifest:
         """Reads what the checkpoint says of itself. Raises CheckpointDamaged."""
-        path = self.folder(place) / MANIFEST
+        key = f"{self.key(place)}/{MANIFEST}"
         try:
-            record = unsealed(path.read_text().rstrip("\n"))
+            record = unsealed(self.depot.read(key).rstrip("\n"))
             return Manifest(place, dict(record["files"]), list(record["reports"]))
         except (OSError, ValueError, KeyError) as problem:
-            raise CheckpointDamaged(f"{path}: {problem}") from problem
+            raise CheckpointDamaged(f"{self.depot.called(key)}: {problem}") from problem
 
-    def open(self, place: Place) -> Path:
+    @contextmanager
+    def opened(self, place: Place) -> Iterator[Path]:
         """The folder, after each file was compared with the manifest. Raises CheckpointDamaged naming the file."""
-        folder = self.folder(place)
-        for name, expected in self.manifest(place).files.items():
-            path = folder / name
-            if not path.is_file():
-                raise CheckpointDamaged(f"{path} is missing")
-            if _sha256(path) != expected:
-                raise CheckpointDamaged(f"{path} is not what was written (SHA-256 differs)")
-        return folder
+        manifest = self.manifest(place)
+        with self.depot.opened(self.key(place)) as folder:
+            for name, expected in manifest.files.items():
+                path, called = folder / name, self.depot.called(f"{self.key(place)}/{name}")
+                if not path.is_file():
+                    raise CheckpointDamaged(f"{called} is missing")
+                if _sha256(path) != expected:
+                    raise CheckpointDamaged(f"{called} is not what was written (SHA-256 differs)")
+            yield folder
+
+    def verified(self, place: Place) -> Manifest:
+        """The manifest of a checkpoint that can be opened; of a depot that is far, of one whose files are all there:
+        who opens it compares them. Raises CheckpointDamaged."""
+        manifest = self.manifest(place)
+        if self.depot.is_near:
+            with self.opened(place):
+                return manifest
+        there = set(self.depot.below(self.key(place)))
+        if missing := sorted(manifest.files.keys() - there):
+            raise CheckpointDamaged(f"{self.depot.called(f'{self.key(place)}/{missing[0]}')} is missing")
+        return manifest
 
     def newest(self, trial: str, said: Callable[[str], None], until: int | None = None) -> Manifest | None:
         """The newest checkpoint that verifies, of at most `until` epochs; `said` is told of each damaged one."""
@@ -137,8 +137,7 @@ class CheckpointStore:
             if until is not None and place.epoch > until:
                 continue
             try:
-                self.open(place)
-                return self.manifest(place)
+                return self.verified(place)
             except CheckpointDamaged as damage:
                 said(f"checkpoint damaged, using the one before: {damage}")
         return None
@@ -146,9 +145,7 @@ class CheckpointStore:
     def keep_only(self, trial: str, keep: set[Place]) -> None:
         """Deletes the others; a manifest goes first, so that nothing half deleted seems to exist."""
         for place in set(self.places(trial)) - keep:
-            folder = self.folder(place)
-            (folder / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(folder)
+            self.depot.delete(self.key(place), first=MANIFEST)
 
     def adopt(self, place: Place, trial: str, leg: int) -> Place:
         """Where `leg` of `trial` can start from a checkpoint: there if it is its own, or else from a copy, for its
@@ -156,10 +153,10 @@ class CheckpointStore:
         """
         if place.trial == trial:
             return place
-        source, adopted = self.open(place), Place(place.epoch, leg, trial)
-        folder = self.folder(adopted)
-        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that a crash cut off
-        self._write(adopted, folder, [], lambda empty: self._copy_files(source, empty))
+        adopted = Place(place.epoch, leg, trial)
+        self.depot.delete(self.key(adopted))  # of an attempt that a crash cut off
+        with self.opened(place) as source:
+            self._write(adopted, [], lambda empty: self._copy_files(source, empty))
         return adopted
 
     @staticmethod
@@ -170,7 +167,8 @@ class CheckpointStore:
         """Puts the verified checkpoint at `target` whole or not at all, with `extra` as its config.json."""
         aside = target.with_name(f".{target.name}.{os.getpid()}")
         shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(self.open(place), aside)
+        with self.opened(place) as source:
+            shutil.copytree(source, aside)
         write_whole(aside / "config.json", json.dumps(extra, indent=2, allow_nan=False) + "\n")
         for path in aside.rglob("*"):
             sync(path)
@@ -178,11 +176,28 @@ class CheckpointStore:
         aside.replace(target)
         sync(target.parent)
 
-    def _legs(self, trial: str) -> Iterator[int]:
-        folder = self.root / trial
-        if folder.is_dir():
-            for leg in folder.glob("leg-*"):
-                yield int(leg.name.removeprefix("leg-"))
+    def forget_unknown(self, newest: Mapping[str, int]) -> None:
+        """Deletes what a journal that lost its last lines does not know, given each trial's newest leg: a trial that
+        is born anew must not meet what its namesake has left."""
+        for trial in {key.partition("/")[0] for key in self.depot.below("")} - newest.keys():
+            self.depot.delete(trial)
+        for trial, newest_leg in newest.items():
+            for leg in self._legs(trial):
+                if leg > newest_leg:
+                    self.depot.delete(f"{trial}/leg-{leg}")
+
+    def kept_test(self, trial: str) -> dict[str, Any] | None:
+        """The trial's metrics on the test split, if they were kept."""
+        try:
+            return dict(json.loads(self.depot.read(f"{trial}/{_TEST}")))
+        except FileNotFoundError:
+            return None
+
+    def keep_test(self, trial: str, metrics: dict[str, Any]) -> None:
+        self.depot.write(f"{trial}/{_TEST}", json.dumps(metrics) + "\n")
+
+    def _legs(self, trial: str) -> set[int]:
+        return {int(match["leg"]) for match in map(_IN_LEG.match, self.depot.below(trial)) if match}
 
 
 def _sha256(path: Path) -> str:

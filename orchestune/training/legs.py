@@ -10,16 +10,16 @@ import json
 import math
 import os
 import platform
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ray.tune import PlacementGroupFactory, Trainable
 
-from orchestune.durable import write_whole
 from orchestune.errors import CheckpointDamaged
+from orchestune.storage.depot import depot_at
 from orchestune.training import state
 from orchestune.training.checkpoint import CheckpointStore, Place
 from orchestune.training.files import DATA
@@ -72,7 +72,7 @@ class Legs:
 
     def _setup_logdir(self) -> None:
         # Ray would make a folder per trial and change into it; a leg's files have a home already.
-        self._logdir = str(Path(Leg.from_config(self.config).store))  # type: ignore[attr-defined]
+        self._logdir = tempfile.gettempdir()
 
     def setup(self, config: dict[str, Any]) -> None:
         self._take(config)
@@ -90,7 +90,7 @@ class Legs:
 
     def _take(self, config: dict[str, Any]) -> None:
         self._leg = Leg.from_config(config)
-        self._store = CheckpointStore(Path(self._leg.store))
+        self._store = CheckpointStore(depot_at(self._leg.store))
         self.seed, self.max_epochs = self._leg.seed, self._leg.max_epochs
         if self._leg.data is not None:
             os.environ[DATA] = self._leg.data
@@ -103,7 +103,8 @@ class Legs:
         self._scores: dict[Place, float] = {}  # of the checkpoints that are kept
         if self._leg.start:
             trial, leg, epoch = self._leg.start
-            state.load(self, self._store.open(Place(epoch, leg, trial)))
+            with self._store.opened(Place(epoch, leg, trial)) as folder:
+                state.load(self, folder)
             for place in self._store.places(self._leg.trial):
                 self._scores[place] = self._score_of(place)
 
@@ -149,12 +150,13 @@ class Legs:
             self._store.keep_only(self._leg.trial, keep)
 
     def _test_once(self) -> dict[str, Any]:
-        """The test split's metrics, kept on disk at once: a crash before the journal's line costs no second look."""
-        kept = self._store.test_file(self._leg.trial)
-        if not kept.exists():
+        """The test split's metrics, kept at once: a crash before the journal's line costs no second look."""
+        kept = self._store.kept_test(self._leg.trial)
+        if kept is None:
             scores = self.test() if getattr(self, "has_test", True) else {}  # type: ignore[attr-defined]
-            write_whole(kept, json.dumps({name: plain(name, value) for name, value in scores.items()}) + "\n")
-        return dict(json.loads(kept.read_text()))
+            kept = {name: plain(name, value) for name, value in scores.items()}
+            self._store.keep_test(self._leg.trial, kept)
+        return kept
 
     def _score_of(self, place: Place) -> float:
         """A damaged checkpoint's is the worst, so that it goes with the next that are deleted."""

@@ -15,6 +15,7 @@ from orchestune import Asha, Experiment, Fifo, HyperBand, Pbt, Plateau, Random, 
 from orchestune.pairs import AUTO
 from orchestune.running.journal import Event, read_events
 from orchestune.running.runner import Outcome
+from orchestune.storage.folder import Folder
 from orchestune.training.checkpoint import CheckpointStore
 from tests.conftest import Plan
 from tests.define_by_run.models import Late, build_late
@@ -105,7 +106,7 @@ def test_executions_are_judged_by_their_mean(tmp_path: Path) -> None:
         assert metrics["val_loss_sd"] == stdev(copies)
     assert outcome.record.run_end
     assert set(outcome.record.run_end["test"]) >= {"test_loss", "test_loss_0", "test_loss_1", "test_loss_sd"}
-    kept = CheckpointStore(outcome.paths.trials).places("0000")[-1]
+    kept = CheckpointStore(Folder(outcome.paths.trials)).places("0000")[-1]
     assert kept.epoch == outcome.record.trials["0000"].epochs
 
 

@@ -26,6 +26,7 @@ from orchestune.running.room import Room
 from orchestune.schedulers import early
 from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Scheduler, Start, Work
 from orchestune.searchers.base import FINISHED
+from orchestune.storage.folder import Folder
 from orchestune.training.checkpoint import CheckpointStore
 from orchestune.training.legs import REPORT, Leg, with_legs
 
@@ -106,7 +107,7 @@ def session(
             journal.append({"event": "question", "t": 0.0, "v": 1, "rev": 1, "question": question})
             journal.close()
             journal = Journal(paths.events)
-        conductor = Conductor(experiment, journal, CheckpointStore(paths.trials), say=said, observe=observe)
+        conductor = Conductor(experiment, journal, CheckpointStore(Folder(paths.trials)), say=said, observe=observe)
         conductor.begin({"host": "here", "processes": []}, Room([{"CPU": cpus}], experiment.max_concurrent_trials))
         execute(conductor, experiment.trainable)
         return conductor.record

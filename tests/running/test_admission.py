@@ -19,6 +19,7 @@ from orchestune.running.journal import Journal, read_events
 from orchestune.running.room import Room
 from orchestune.schedulers.base import Decision
 from orchestune.searchers.base import FINISHED, Searcher
+from orchestune.storage.folder import Folder
 from orchestune.training.checkpoint import CheckpointStore
 from orchestune.training.legs import Leg
 from tests.conftest import Plan
@@ -70,7 +71,7 @@ def begun(experiment: Experiment, root: Path, machine: Mapping[str, float] | flo
         question = {"event": "question", "t": 0.0, "v": 1, "rev": 1, "question": experiment.to_json()}
         journal.append(question)
         journal.events = [question]
-    conductor = Conductor(experiment, journal, CheckpointStore(root / "trials"), **more)
+    conductor = Conductor(experiment, journal, CheckpointStore(Folder(root / "trials")), **more)
     has = {"CPU": machine} if isinstance(machine, float) else machine
     conductor.begin({"host": "here", "processes": []}, Room([has], experiment.max_concurrent_trials))
     return conductor

@@ -13,10 +13,12 @@ from ray import tune
 from orchestune import HyperBand, Pbt, perturb
 from orchestune.running.journal import read_events
 from orchestune.running.record import Record
+from orchestune.storage.folder import Folder
 from orchestune.training.checkpoint import CheckpointStore, Place
 from tests.conftest import Plan
 from tests.running.simulation import Early, session, toy
 from tests.running.test_crashes import EXPERIMENTS, essence
+from tests.training.stores import opened
 from tests.training.test_exact_resume import Open
 
 
@@ -88,7 +90,7 @@ def test_a_trials_settings_are_its_newest_legs_and_its_best_epochs_are_kept(tmp_
 
 
 def test_a_copy_has_no_reports_and_outlives_its_source(tmp_path: Path) -> None:
-    store = CheckpointStore(tmp_path)
+    store = CheckpointStore(Folder(tmp_path))
     theirs = Place(3, 1, "0000")
 
     def fill(folder: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_copy_has_no_reports_and_outlives_its_source(tmp_path: Path) -> None:
     assert store.adopt(theirs, "0000", 2) == theirs, "its own needs no copy"
     store.keep_only("0000", set())
     assert mine == Place(3, 2, "0001")
-    assert (store.open(mine) / "inner" / "weights").read_text() == "1 2 3"
+    assert (opened(store, mine) / "inner" / "weights").read_text() == "1 2 3"
     assert store.manifest(mine).reports == []
 
 

@@ -14,8 +14,10 @@ import torch
 
 from orchestune.durable import sealed
 from orchestune.errors import CheckpointDamaged
+from orchestune.storage.folder import Folder
 from orchestune.training.checkpoint import MANIFEST, CheckpointStore, Fenced, Manifest, Place
 from tests.running.simulation import Crash, crash_at
+from tests.training.stores import folder_of, opened
 
 TRIAL = "0000"
 MOMENTS = ("before", "after")
@@ -23,7 +25,7 @@ MOMENTS = ("before", "after")
 
 @pytest.fixture
 def store(tmp_path: Path) -> CheckpointStore:
-    store = CheckpointStore(tmp_path / "trials")
+    store = CheckpointStore(Folder(tmp_path / "trials"))
     store.fence(TRIAL, 1)
     return store
 
@@ -62,7 +64,7 @@ class Said(list[str]):
 def test_what_is_written_is_found(store: CheckpointStore) -> None:
     write(store, at(1), at(2))
     assert store.places(TRIAL) == [at(1), at(2)]
-    assert (store.open(at(2)) / "state.pt").read_text() == "at 2"
+    assert (opened(store, at(2)) / "state.pt").read_text() == "at 2"
     assert store.manifest(at(2)).reports == [{"epoch": 2, "metrics": {"score": 0.5}}]
     assert set(store.manifest(at(2)).files) == {"state.pt", "parts/more.bin"}
     assert store.newest(TRIAL, pytest.fail) == store.manifest(at(2))
@@ -102,7 +104,7 @@ def test_a_crash_at_every_durable_step_of_a_write(
         assert found
         if found.place == at(2, leg):
             existed += 1
-            assert (store.open(found.place) / "state.pt").read_text() == "at 2"
+            assert (opened(store, found.place) / "state.pt").read_text() == "at 2"
             store.keep_only(TRIAL, {at(1)})
         else:
             assert found.place == at(1)
@@ -116,12 +118,12 @@ def test_what_breaks_off_leaves_nothing(store: CheckpointStore) -> None:
         raise KeyError("lr")
 
     write(store, at(1))
-    before = snapshot(store.root)
+    before = snapshot(Path(store.depot.where))
     with pytest.raises(KeyError, match="lr"):
         store.write(at(2), [], broken)
     with pytest.raises(ValueError, match="JSON"):
         store.write(at(2), [{"metrics": {"score": math.nan}}], fill("whole"))
-    assert snapshot(store.root) == before
+    assert snapshot(Path(store.depot.where)) == before
 
 
 # ---- damaged
@@ -147,10 +149,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_damaged_file_is_named_and_the_checkpoint_before_used(damage: str, name: str, store: CheckpointStore) -> None:
     write(store, at(1), at(2))
     harm, words = DAMAGES[damage]
-    path = store.folder(at(2)) / name
+    path = folder_of(store, at(2)) / name
     harm(path)
     with pytest.raises(CheckpointDamaged, match=f"{path} {words}"):
-        store.open(at(2))
+        opened(store, at(2))
     said = Said()
     assert store.newest(TRIAL, said) == store.manifest(at(1))
     assert len(said) == 1
@@ -161,7 +163,7 @@ def test_a_damaged_file_is_named_and_the_checkpoint_before_used(damage: str, nam
 def test_each_damaged_one_is_said(store: CheckpointStore) -> None:
     write(store, at(1), at(2), at(3))
     for epoch in (1, 2, 3):
-        flip(store.folder(at(epoch)) / "state.pt")
+        flip(folder_of(store, at(epoch)) / "state.pt")
     said = Said()
     assert store.newest(TRIAL, said) is None
     assert [text[text.index("epoch-") :][:11] for text in said] == ["epoch-00003", "epoch-00002", "epoch-00001"]
@@ -169,7 +171,7 @@ def test_each_damaged_one_is_said(store: CheckpointStore) -> None:
 
 def test_every_flipped_bit_of_a_manifest_is_noticed(store: CheckpointStore) -> None:
     write(store, at(1), at(2))
-    path = store.folder(at(2)) / MANIFEST
+    path = folder_of(store, at(2)) / MANIFEST
     whole = path.read_bytes()
     for position in range(len(whole)):
         for bit in range(8):
@@ -184,9 +186,9 @@ def test_every_flipped_bit_of_a_manifest_is_noticed(store: CheckpointStore) -> N
 @pytest.mark.parametrize("text", ["", "{}", "null", "[]", sealed({"files": {}})])
 def test_a_manifest_of_something_else(text: str, store: CheckpointStore) -> None:
     write(store, at(1), at(2))
-    (store.folder(at(2)) / MANIFEST).write_text(text + "\n")
+    (folder_of(store, at(2)) / MANIFEST).write_text(text + "\n")
     with pytest.raises(CheckpointDamaged, match=r"manifest\.json: "):
-        store.open(at(2))
+        opened(store, at(2))
     said = Said()
     assert store.newest(TRIAL, said) == store.manifest(at(1))
     assert len(said) == 1
@@ -198,10 +200,10 @@ def test_a_manifest_of_something_else(text: str, store: CheckpointStore) -> None
 def test_an_older_leg_changes_nothing(store: CheckpointStore) -> None:
     write(store, at(1))
     store.fence(TRIAL, 2)
-    before = snapshot(store.root)
+    before = snapshot(Path(store.depot.where))
     with pytest.raises(Fenced, match=r"trial 0000 went on as a later leg than 1"):
         store.write(at(2), [], lambda folder: pytest.fail("nothing is asked of its trainable either"))
-    assert snapshot(store.root) == before
+    assert snapshot(Path(store.depot.where)) == before
     write(store, at(2, leg=2))
     store.write(Place(2, 1, "0001"), [], fill("another trial is none of its business"))
 
@@ -222,8 +224,8 @@ def test_keep_only(store: CheckpointStore) -> None:
     write(store, at(4, leg=2))
     store.keep_only(TRIAL, {at(2), at(4, leg=2)})
     assert store.places(TRIAL) == [at(2), at(4, leg=2)]
-    assert not store.folder(at(1)).exists()
-    store.open(at(2))
+    assert not folder_of(store, at(1)).exists()
+    opened(store, at(2))
     store.keep_only(TRIAL, {at(2), at(4, leg=2)})
     store.keep_only(TRIAL, set())
     assert store.places(TRIAL) == []
@@ -268,7 +270,7 @@ def test_a_crash_at_every_durable_step_of_a_copy(
 
 def test_a_damaged_checkpoint_is_not_copied(store: CheckpointStore, tmp_path: Path) -> None:
     write(store, at(1))
-    flip(store.folder(at(1)) / "state.pt")
+    flip(folder_of(store, at(1)) / "state.pt")
     with pytest.raises(CheckpointDamaged, match=r"state\.pt"):
         store.copy(at(1), tmp_path / "best", {})
     write(store, at(2))
@@ -289,17 +291,17 @@ def test_a_full_disk(small_disk: Path) -> None:
     def by_python(folder: Path) -> None:
         (folder / "state.pt").write_bytes(b"." * 8_000_000)
 
-    store = CheckpointStore(small_disk / "trials")
+    store = CheckpointStore(Folder(small_disk / "trials"))
     write(store, at(1))
-    before = snapshot(store.root)
+    before = snapshot(Path(store.depot.where))
     causes = []
     for fill_up in (by_torch, by_python):
         with pytest.raises(OSError, match="No space left on device") as full:
             store.write(at(2), [], fill_up)
         assert full.value.errno == errno.ENOSPC
-        assert str(store.root) in str(full.value)
+        assert store.depot.where in str(full.value)
         causes.append(type(full.value.__cause__))
-        assert snapshot(store.root) == before, "what was half written makes room again"
+        assert snapshot(Path(store.depot.where)) == before, "what was half written makes room again"
     assert causes[0] is RuntimeError, "this is what torch raises"
     write(store, at(2))
 
@@ -309,17 +311,17 @@ def test_an_error_with_room_left_is_itself(small_disk: Path) -> None:
         raise RuntimeError("the model is None")
 
     with pytest.raises(RuntimeError, match="the model is None"):
-        CheckpointStore(small_disk).write(at(1), [], broken)
+        CheckpointStore(Folder(small_disk)).write(at(1), [], broken)
 
 
 def test_a_place_that_cannot_be_written(read_only_disk: Path) -> None:
     with pytest.raises(OSError, match="Read-only file system") as problem:
-        CheckpointStore(read_only_disk).write(at(1), [], fill(""))
+        CheckpointStore(Folder(read_only_disk)).write(at(1), [], fill(""))
     assert problem.value.errno == errno.EROFS
 
 
 def test_a_manifest_is_plain_data(store: CheckpointStore) -> None:
     write(store, at(1))
     assert store.manifest(at(1)) == Manifest(at(1), store.manifest(at(1)).files, store.manifest(at(1)).reports)
-    record: dict[str, Any] = json.loads((store.folder(at(1)) / MANIFEST).read_text())
+    record: dict[str, Any] = json.loads((folder_of(store, at(1)) / MANIFEST).read_text())
     assert (record["trial"], record["leg"], record["epoch"]) == (TRIAL, 1, 1)

@@ -15,8 +15,10 @@ import torch
 from ray.tune import Trainable
 
 from orchestune.errors import CheckpointDamaged
+from orchestune.storage.folder import Folder
 from orchestune.training.checkpoint import MANIFEST, CheckpointStore, Fenced, Place
 from orchestune.training.legs import REPORT, Leg, plain, with_legs
+from tests.training.stores import folder_of
 
 TRIAL = "0000"
 
@@ -45,14 +47,14 @@ class Curve(Trainable):
 
 @pytest.fixture
 def leg(tmp_path: Path) -> Leg:
-    store = CheckpointStore(tmp_path / "trials")
+    store = CheckpointStore(Folder(tmp_path / "trials"))
     store.fence(TRIAL, 1)
-    return Leg(trial=TRIAL, leg=1, start=None, until=100, store=str(store.root), seed=7, metric="score", mode="max")
+    return Leg(trial=TRIAL, leg=1, start=None, until=100, store=store.depot.where, seed=7, metric="score", mode="max")
 
 
 def later(leg: Leg, start: Place, **changes: Any) -> Leg:
     """The same trial's next leg, from `start` on; the one before is fenced off."""
-    CheckpointStore(Path(leg.store)).fence(TRIAL, leg.leg + 1)
+    CheckpointStore(Folder(Path(leg.store))).fence(TRIAL, leg.leg + 1)
     return dataclasses.replace(leg, leg=leg.leg + 1, start=(start.trial, start.leg, start.epoch), **changes)
 
 
@@ -65,7 +67,7 @@ def reports(actor: Any, epochs: int) -> list[dict[str, Any]]:
 
 
 def kept(leg: Leg) -> list[int]:
-    return [place.epoch for place in CheckpointStore(Path(leg.store)).places(TRIAL)]
+    return [place.epoch for place in CheckpointStore(Folder(Path(leg.store))).places(TRIAL)]
 
 
 CURVES: dict[str, tuple[str, list[float], list[list[int]]]] = {
@@ -101,8 +103,8 @@ def test_a_later_leg_knows_the_best_of_those_before(leg: Leg) -> None:
 def test_a_damaged_manifest_does_not_keep_a_leg_from_starting(leg: Leg) -> None:
     """The driver said so and chose the checkpoint before; the worker must not stumble over it either."""
     reports(begun(leg, [0.1, 0.2]), 2)
-    store = CheckpointStore(Path(leg.store))
-    (store.folder(Place(2, 1, TRIAL)) / MANIFEST).write_text("{}")
+    store = CheckpointStore(Folder(Path(leg.store)))
+    (folder_of(store, Place(2, 1, TRIAL)) / MANIFEST).write_text("{}")
     second = later(leg, Place(1, 1, TRIAL))
     actor = begun(second, [0.1, 0.2, 0.3, 0.4])
     assert [report["epoch"] for report in reports(actor, 3)] == [2, 3, 4]
@@ -111,7 +113,7 @@ def test_a_damaged_manifest_does_not_keep_a_leg_from_starting(leg: Leg) -> None:
 
 def test_a_leg_does_not_start_from_a_damaged_checkpoint(leg: Leg) -> None:
     reports(begun(leg, [0.1]), 1)
-    (CheckpointStore(Path(leg.store)).folder(Place(1, 1, TRIAL)) / "at").write_text("7")
+    (folder_of(CheckpointStore(Folder(Path(leg.store))), Place(1, 1, TRIAL)) / "at").write_text("7")
     with pytest.raises(CheckpointDamaged, match="at is not what was written"):
         begun(later(leg, Place(1, 1, TRIAL)), [0.1, 0.2])
 
@@ -120,7 +122,7 @@ def test_a_checkpoint_every_so_many_epochs(leg: Leg) -> None:
     leg = dataclasses.replace(leg, checkpoint_every=3, until=8)
     reports(begun(leg, [0.1 * n for n in range(9)]), 8)
     assert kept(leg) == [6, 8], "the last epoch of a leg always has one"
-    store = CheckpointStore(Path(leg.store))
+    store = CheckpointStore(Folder(Path(leg.store)))
     told = [[report["epoch"] for report in store.manifest(place).reports] for place in store.places(TRIAL)]
     assert told == [[4, 5, 6], [7, 8]], "with the reports since the one before"
 
@@ -162,7 +164,7 @@ def test_the_seed_is_there_before_setup(leg: Leg) -> None:
 def test_a_fenced_leg_is_stopped_at_its_next_checkpoint(leg: Leg) -> None:
     actor = begun(leg, [0.1, 0.2, 0.3])
     reports(actor, 1)
-    CheckpointStore(Path(leg.store)).fence(TRIAL, 2)
+    CheckpointStore(Folder(Path(leg.store))).fence(TRIAL, 2)
     with pytest.raises(Fenced):
         reports(actor, 1)
     assert kept(leg) == [1]

@@ -1,0 +1,126 @@
+"""A bucket of S3, or of any storage that speaks its language, reached by every machine through Arrow's file system."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from pyarrow import fs
+
+from orchestune.errors import StorageError, UnknownName
+from orchestune.storage.patience import patiently
+from orchestune.storage.storage import below
+
+# What an address may say after its `?`: pyarrow.fs.S3FileSystem's own names. Keys and secrets do not belong into one.
+OPTIONS = ("region", "scheme", "endpoint_override")
+CONNECT_S, ANSWER_S = 5.0, 30.0  # seconds after which a request has failed, and is tried again
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The depot below `s3://BUCKET/PREFIX?region=...`.
+
+    Who it is reached as is what AWS's own clients find: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws, or the
+    role of the machine. Raises StorageError, UnknownName where the address is none.
+    """
+
+    where: str
+    is_near = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.where)
+        if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc:
+            raise StorageError(f"storage {self.where!r}: write s3://BUCKET/PREFIX")
+        for name, _ in parse_qsl(parts.query):
+            if name not in OPTIONS:
+                raise UnknownName("option of s3://", name, OPTIONS)
+
+    def at(self, name: str) -> Bucket:
+        """The depot of what lies below the key `name`."""
+        return Bucket(below(self.where, name))
+
+    @cached_property
+    def _files(self) -> fs.S3FileSystem:
+        options: dict[str, Any] = dict(parse_qsl(urlsplit(self.where).query))
+        if not options.keys() & {"region", "endpoint_override"}:
+            options["region"] = patiently(self.where, lambda: fs.resolve_s3_region(urlsplit(self.where).netloc))
+        options |= {"connect_timeout": CONNECT_S, "request_timeout": ANSWER_S}
+        return fs.S3FileSystem(allow_delayed_open=True, background_writes=False, **options)
+
+    def _path(self, key: str) -> str:
+        parts = urlsplit(self.where)
+        return str(PurePosixPath(parts.netloc, parts.path.strip("/"), key))
+
+    def called(self, key: str) -> str:
+        return f"s3://{self._path(key)}"
+
+    def below(self, folder: str) -> list[str]:
+        top = self._path(folder)
+        chosen = fs.FileSelector(top, allow_not_found=True, recursive=True)
+        found = patiently(self.where, lambda: self._files.get_file_info(chosen))
+        return [info.path.removeprefix(f"{top}/") for info in found]
+
+    def make(self, folder: str) -> None:
+        """An empty object whose name ends with `/`, as S3's own console makes one."""
+        patiently(self.where, lambda: self._files.create_dir(self._path(folder)))
+
+    def read(self, key: str) -> str:
+        def read() -> str:
+            with self._files.open_input_stream(self._path(key)) as source:
+                return bytes(source.read()).decode()
+
+        return patiently(self.where, read)
+
+    def write(self, key: str, text: str) -> None:
+        def write() -> None:
+            with self._files.open_output_stream(self._path(key)) as target:
+                target.write(text.encode())
+
+        patiently(self.where, write)
+
+    def fill(self, folder: str, fill: Callable[[Path], None], last: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="orchestune-") as aside:
+            fill(Path(aside))
+            closing = Path(aside, last).read_text()
+            Path(aside, last).unlink()
+            self.put(Path(aside), folder)
+        self.write(f"{folder}/{last}", closing)
+
+    @contextmanager
+    def opened(self, folder: str) -> Iterator[Path]:
+        """A copy, which is gone after the block."""
+        with tempfile.TemporaryDirectory(prefix="orchestune-") as aside:
+            self.get(folder, Path(aside))
+            yield Path(aside)
+
+    def delete(self, folder: str, first: str | None = None) -> None:
+        def delete() -> None:
+            with suppress(FileNotFoundError):
+                self._files.delete_file(path)
+
+        if first is not None:
+            path = self._path(f"{folder}/{first}")
+            patiently(self.where, delete)
+        with suppress(FileNotFoundError):
+            patiently(self.where, lambda: self._files.delete_dir(self._path(folder)))
+
+    def put(self, path: Path, key: str) -> None:
+        """A file of this machine, of any size."""
+        self._copy(str(path), self._path(key), fs.LocalFileSystem(), self._files)
+
+    def get(self, key: str, path: Path) -> None:
+        """The same file on this machine."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._copy(self._path(key), str(path), self._files, fs.LocalFileSystem())
+
+    def _copy(self, source: str, target: str, here: fs.FileSystem, there: fs.FileSystem) -> None:
+        """A file, or a folder with all below it."""
+        patiently(
+            self.where, lambda: fs.copy_files(source, target, source_filesystem=here, destination_filesystem=there)
+        )

@@ -1,0 +1,40 @@
+"""Tries again, for minutes, what a network may have kept from happening."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from orchestune.errors import StorageError
+
+T = TypeVar("T")
+PATIENCE_S = 300.0  # that a storage may be out of reach before what needs it gives up
+LONGEST_PAUSE_S = 10.0
+
+# Answers that will be the same the next time; a request that was too slow or too many (408, 429) will not.
+_FINAL = re.compile(
+    r"NO_SUCH_BUCKET|Bucket '.*' not found|ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|"
+    r"SIGNATURE_DOES_NOT_MATCH|MISSING_AUTHENTICATION|EXPIRED_TOKEN|No credentials|HTTP status 4(?!08|29)\d\d"
+)
+
+
+def patiently(where: str, act: Callable[[], T]) -> T:
+    """What `act` gives, tried until it does. Raises StorageError with the storage's last word, FileNotFoundError."""
+    limit, pause = time.monotonic() + PATIENCE_S, 0.5
+    while True:
+        try:
+            return act()
+        except FileNotFoundError:
+            raise
+        except OSError as problem:
+            said = next(iter(str(problem).strip().splitlines()), type(problem).__name__)
+            if _FINAL.search(said):
+                raise StorageError(f"storage {where}: {said}") from problem
+            if time.monotonic() + pause > limit:
+                raise StorageError(
+                    f"storage {where} was out of reach for {PATIENCE_S / 60:.0f} minutes: {said}"
+                ) from problem
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
