@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ _CACHE = tempfile.TemporaryDirectory(prefix="orchestune-cache-")
 os.environ["ORCHESTUNE_CACHE"] = _CACHE.name
 MNIST = Path(os.environ.get("ORCHESTUNE_DATA", "none"), "mnist")
 NEEDS_MNIST = pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST's files are not in ORCHESTUNE_DATA/mnist")
+
+# A bucket of the tests' own server; before any Ray starts, whose workers inherit it.
+os.environ |= {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true"}
 
 Plan = Callable[..., Path]
 
@@ -64,6 +69,50 @@ def read_only_disk(small_disk: Path) -> Path:
     """A disk that cannot be written, not even by the superuser, whom the modes of files do not stop."""
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     return small_disk
+
+
+class Server:
+    """S3 on this machine, in this process, that may be out of reach for a while and keeps what it has."""
+
+    def __init__(self) -> None:
+        self._server = self._started(port=0)
+        self.port = self._server.get_host_and_port()[1]
+        self._names = itertools.count(1)
+
+    def _started(self, port: int) -> Any:
+        from moto.server import ThreadedMotoServer
+
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+        server.start()
+        return server
+
+    def new(self) -> str:
+        """The address of a new bucket."""
+        from pyarrow.fs import S3FileSystem
+
+        name = f"runs-{next(self._names)}"
+        here = S3FileSystem(endpoint_override=f"127.0.0.1:{self.port}", scheme="http", allow_bucket_creation=True)
+        here.create_dir(name)
+        return f"s3://{name}/of/ours?scheme=http&endpoint_override=127.0.0.1:{self.port}"
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Nobody listens during the block."""
+        self._server.stop()
+        try:
+            yield
+        finally:
+            self._server = self._started(self.port)
+
+    def close(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ class Bucket:
 
     where: str
     is_near = False
+    outlives_driver = True
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.where)

@@ -22,6 +22,10 @@ class Depot(Protocol):
     def is_near(self) -> bool:
         """Whether opening a folder costs no more than reading it, so that whatever is there may be verified."""
 
+    @property
+    def outlives_driver(self) -> bool:
+        """Whether it is still there when the driver's machine is lost, and so may know more than the journal's copy."""
+
     def called(self, key: str) -> str:
         """What a user knows the key by."""
 

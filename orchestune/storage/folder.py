@@ -21,6 +21,7 @@ class Folder:
 
     root: Path
     is_near = True
+    outlives_driver = False
 
     @property
     def where(self) -> str:

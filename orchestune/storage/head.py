@@ -36,6 +36,10 @@ class Keeper:
     def below(self, folder: str) -> list[str]:
         return self._folder.below(folder)
 
+    def files(self, folder: str) -> list[str]:
+        """Of those, the files."""
+        return [key for key in self.below(folder) if self._folder.path(f"{folder}/{key}").is_file()]
+
     def make(self, folder: str) -> None:
         self._folder.make(folder)
 
@@ -76,6 +80,7 @@ class FromAfar:
 
     where: str
     is_near: ClassVar[bool] = False
+    outlives_driver: ClassVar[bool] = False
 
     @cached_property
     def _keeper(self) -> Any:
@@ -133,7 +138,7 @@ class FromAfar:
     def opened(self, folder: str) -> Iterator[Path]:
         """A copy, which is gone after the block."""
         with tempfile.TemporaryDirectory(prefix="orchestune-") as name:
-            for key in self.below(folder):
+            for key in self._ask("files", folder):
                 self._get(f"{folder}/{key}", Path(name, key))
             yield Path(name)
 
@@ -159,9 +164,9 @@ class Kept(Folder):
 
     @contextmanager
     def served(self) -> Iterator[None]:
-        """Needs Ray. A file in the folder, named as the actor is, tells a machine that it has the folder itself."""
+        """Needs Ray. A file beside the folder, named as the actor is, tells a machine that it has the folder itself."""
         self.root.mkdir(parents=True, exist_ok=True)
-        mark = self.root / f".{self.name}"
+        mark = _mark(self.root, self.name)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         lasting = {"max_restarts": -1, "max_task_retries": -1}  # it has no state that could be lost
         options = {"name": self.name, "num_cpus": 0, "max_concurrency": AT_A_TIME, **lasting}
@@ -177,6 +182,10 @@ class Kept(Folder):
 def near_or_far(where: str) -> Depot:
     """The folder itself on the head, or else the way to it."""
     parts = urlsplit(where)
-    if Path(parts.path, f".{parts.netloc}").exists():
+    if _mark(Path(parts.path), parts.netloc).exists():
         return Folder(Path(parts.path))
     return FromAfar(where)
+
+
+def _mark(folder: Path, name: str) -> Path:
+    return folder.with_name(f".{name}")

@@ -49,7 +49,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint says of itself. `reports` are those since the checkpoint before it, oldest first."""
+    """What a checkpoint says of itself.
+
+    `reports` are those since the checkpoint before it, oldest first; in a depot that outlives the driver, all of its
+    leg, for the checkpoint before it may be deleted when the journal comes back without its last seconds.
+    """
 
     place: Place
     files: dict[str, str]  # name -> SHA-256

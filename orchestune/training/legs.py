@@ -99,7 +99,7 @@ class Legs:
 
     def _begin(self) -> None:
         self._epoch = self._leg.start_epoch
-        self._unsaved: list[dict[str, Any]] = []  # reports since the last checkpoint
+        self._unsaved: list[dict[str, Any]] = []  # reports that the next checkpoint takes along
         self._scores: dict[Place, float] = {}  # of the checkpoints that are kept
         if self._leg.start:
             trial, leg, epoch = self._leg.start
@@ -140,7 +140,8 @@ class Legs:
     def _checkpoint(self, score: float) -> None:
         place = Place(self._epoch, self._leg.leg, self._leg.trial)
         self._store.write(place, self._unsaved, lambda folder: state.save(self, folder))
-        self._unsaved = []
+        if not self._store.depot.outlives_driver:  # else the journal may come back without any of the leg's reports
+            self._unsaved = []
         self._scores[place] = score
         newest = sorted(self._scores)[-2:]
         best = max(self._scores, key=lambda kept: (self._scores[kept], -kept.epoch))

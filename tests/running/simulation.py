@@ -8,7 +8,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -96,6 +96,7 @@ def session(
     said: Callable[[str], None] = lambda text: None,
     observe: Observer = lambda event, record: None,
     cpus: float = 1,
+    store: CheckpointStore | None = None,
 ) -> Record:
     """Starts the run in `root`, or goes on with it, until its end."""
     paths = RunPaths(root)
@@ -107,7 +108,8 @@ def session(
             journal.append({"event": "question", "t": 0.0, "v": 1, "rev": 1, "question": question})
             journal.close()
             journal = Journal(paths.events)
-        conductor = Conductor(experiment, journal, CheckpointStore(Folder(paths.trials)), say=said, observe=observe)
+        store = store or CheckpointStore(Folder(paths.trials))
+        conductor = Conductor(experiment, journal, store, say=said, observe=observe)
         conductor.begin({"host": "here", "processes": []}, Room([{"CPU": cpus}], experiment.max_concurrent_trials))
         execute(conductor, experiment.trainable)
         return conductor.record
@@ -118,8 +120,9 @@ def session(
 def _forget(path: Path) -> None:
     """What the kernel does at a process's death: closes its files, and so lets go of its locks."""
     for descriptor in Path("/proc/self/fd").iterdir():
-        if descriptor.is_symlink() and descriptor.readlink() == path:
-            os.close(int(descriptor.name))
+        with suppress(FileNotFoundError):  # another thread's, closed meanwhile
+            if descriptor.readlink() == path:
+                os.close(int(descriptor.name))
 
 
 def toy(**changes: Any) -> Experiment:
