@@ -53,6 +53,7 @@ ROOMS = {
         "overrides",
         "experiment",
         "planning",
+        "storage",
         "training.resources",
         "running.room",
     },

@@ -104,7 +104,8 @@ def best(options: argparse.Namespace) -> int:
 def fetch(options: argparse.Namespace) -> int:
     description = Description.read(options.cluster)
     storage = submission.storage_of(description)
-    here = fetching.fetch(description, options.run, storage, options.into, checkpoints=options.checkpoints)
+    there = submission.run_on_head(storage, options.run)
+    here = fetching.fetch(description, options.run, there, options.into, checkpoints=options.checkpoints)
     _say(f"fetched     {here}\nlook        orchestune show {here}\n            tensorboard --logdir {here}")
     return 0
 
@@ -133,7 +134,7 @@ def _jobs(description: Description) -> Iterator[Jobs]:
 def _read(options: argparse.Namespace, command: str, more: list[str]) -> int:
     """What the head says of a run that lies on the cluster."""
     description = Description.read(options.cluster)
-    words = ["orchestune", command, f"{submission.storage_of(description)}/{options.run}", *more]
+    words = ["orchestune", command, submission.run_on_head(submission.storage_of(description), options.run), *more]
     words += ["--json"] if options.json else []
     print(ssh.run(description, shlex.join(words), timeout=60), end="")
     return 0

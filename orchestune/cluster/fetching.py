@@ -15,15 +15,15 @@ CHECKPOINTS = "/trials/"
 FETCHED = ".fetched"  # says from where; a run without it is nobody's copy, and not overwritten
 
 
-def fetch(description: Description, run: str, storage: str, into: Path, *, checkpoints: bool = False) -> Path:
-    """Copies STORAGE/RUN of the cluster to INTO/RUN and returns that folder; what is there already is brought up to
+def fetch(description: Description, run: str, there: str, into: Path, *, checkpoints: bool = False) -> Path:
+    """Copies the folder `there` of the head to INTO/RUN and returns that folder; what is there already is brought up to
     date. Raises ClusterError, RunNameError."""
     check_name(run)
     here = into / run
     if (here / "events.jsonl").exists() and not (here / FETCHED).exists():
         raise ClusterError(f"{here} is a run of this machine's own: fetch into another folder with --into")
-    ssh.run(description, f"test -e {shlex.quote(f'{storage}/{run}/events.jsonl')}", timeout=30)
+    ssh.run(description, f"test -e {shlex.quote(f'{there}/events.jsonl')}", timeout=30)
     here.mkdir(parents=True, exist_ok=True)
-    (here / FETCHED).write_text(f"{description.head}:{storage}/{run}\n")
-    ssh.copy_from(description, f"{storage}/{run}/", here, filters=[] if checkpoints else [f"- {CHECKPOINTS}"])
+    (here / FETCHED).write_text(f"{description.head}:{there}\n")
+    ssh.copy_from(description, f"{there}/", here, filters=[] if checkpoints else [f"- {CHECKPOINTS}"])
     return here

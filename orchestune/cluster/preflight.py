@@ -14,13 +14,16 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from orchestune.cluster.nodes import missing
+from orchestune.errors import StorageError
+from orchestune.storage.depot import depot_at
+from orchestune.storage.storage import Storage
 
 PACKAGES = ("ray", "torch", "orchestune")
 PATIENCE = 60  # seconds for all machines together to answer
+HEADS = "head"  # the name of the head's file in the storage
 JOINING = 60  # seconds that are given to a machine on its way: Ray restarts some right after `orchestune up`
 
 
@@ -44,16 +47,20 @@ def versions() -> dict[str, str]:
     return found
 
 
-def look(address: str, storage: str, mark: str) -> Machine:
-    """Runs on the machine at `address`: is the file `mark` of the head there, and can one be written beside it?"""
-    wrong = None
+def look(address: str, storage: str | None, mark: str) -> Machine:
+    """Runs on the machine at `address`: is the head's file below `mark` there, and can one be written beside it?"""
+    if storage is None:  # the head alone keeps the run's files
+        return Machine(address, versions(), None)
+    wrong, depot = None, depot_at(storage, PATIENCE / 4)
     try:
-        if not Path(storage, mark).exists():
-            wrong = "it is another folder than the head's: what the head wrote there is not seen"
-        else:
-            Path(storage, f"{mark}-{address}").touch()
+        depot.read(f"{mark}/{HEADS}")
+        depot.write(f"{mark}/{address}", address)
+    except FileNotFoundError:
+        wrong = "it is another folder than the head's: what the head wrote there is not seen"
     except OSError as problem:
         wrong = str(problem.strerror or problem)
+    except StorageError as problem:
+        wrong = str(problem)
     return Machine(address, versions(), wrong)
 
 
@@ -75,9 +82,12 @@ def mistakes(machines: Sequence[Machine], silent: Sequence[str], written: Sequen
     return wrong
 
 
-def inspect(storage: Path, expected: Sequence[str], resources: dict[str, Any] | None) -> dict[str, Any]:
-    """Asks every machine of the cluster that this machine is the head of. `expected` are addresses of those that there
-    should be, `resources` the fields of `Resources` for one trial, None where each trial's own are asked."""
+def inspect(chosen: str, expected: Sequence[str], resources: dict[str, Any] | None) -> dict[str, Any]:
+    """Asks every machine of the cluster that this machine is the head of.
+
+    `chosen` is the storage as `--storage` has it, `expected` are addresses of those that there should be, `resources`
+    the fields of `Resources` for one trial, None where each trial's own are asked.
+    """
     import ray
 
     from orchestune.running.room import Room
@@ -88,18 +98,19 @@ def inspect(storage: Path, expected: Sequence[str], resources: dict[str, Any] | 
     nodes = _joined(expected)
     here = ray.util.get_node_ip_address()
     nodes.sort(key=lambda node: node["NodeManagerAddress"] != here)
-    mark = f".preflight-{uuid.uuid4().hex[:12]}"
+    storage, mark = Storage.parse(chosen), f".preflight-{uuid.uuid4().hex[:12]}"
+    depot = depot_at(storage.bucket or str(storage.folder), PATIENCE / 4)
     try:
-        storage.mkdir(parents=True, exist_ok=True)
-        (storage / mark).touch()
+        depot.write(f"{mark}/{HEADS}", here)
     except OSError as problem:
         return {"mistakes": [f"storage {storage} on the head: {problem.strerror}"], "machines": [], "resources": []}
+    except StorageError as problem:
+        return {"mistakes": [f"on the head: {problem}"], "machines": [], "resources": []}
     try:
-        machines, silent = _ask(nodes, str(storage), mark)
-        written = [path.name.removeprefix(f"{mark}-") for path in storage.glob(f"{mark}-*")]
+        machines, silent = _ask(nodes, None if storage.by_head else depot.where, mark)
+        written = [machine.address for machine in machines] if storage.by_head else depot.below(mark)
     finally:
-        for path in storage.glob(f"{mark}*"):
-            path.unlink(missing_ok=True)
+        depot.delete(mark)
     absent = missing(expected, _addresses(nodes))
     wrong = [f"{host} of cluster.yaml has not joined the cluster: `orchestune up` starts it" for host in absent]
     wrong += mistakes(machines, silent, written, str(storage)) if machines else [f"{a} does not answer" for a in silent]
@@ -126,8 +137,8 @@ def _addresses(nodes: Sequence[dict[str, Any]]) -> list[str]:
     return [node["NodeManagerAddress"] for node in nodes]
 
 
-def _ask(nodes: Sequence[dict[str, Any]], storage: str, mark: str) -> tuple[list[Machine], list[str]]:
-    """What the machines say, and the addresses of those that said nothing."""
+def _ask(nodes: Sequence[dict[str, Any]], storage: str | None, mark: str) -> tuple[list[Machine], list[str]]:
+    """What the machines say, and the addresses of those that said nothing. They need no storage where it is None."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -157,7 +168,7 @@ def _words(node: dict[str, Any]) -> str:
 
 def main() -> None:
     request = json.loads(sys.argv[1])
-    print(json.dumps(inspect(Path(request["storage"]), request["expected"], request["resources"])))
+    print(json.dumps(inspect(request["storage"], request["expected"], request["resources"])))
 
 
 if __name__ == "__main__":

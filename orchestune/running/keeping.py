@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from orchestune.errors import RunTaken
 from orchestune.running.journal import Journal
@@ -14,6 +15,8 @@ from orchestune.storage.bucket import Bucket
 from orchestune.storage.folder import Folder
 from orchestune.storage.storage import BUCKET, HEAD, split_run
 from orchestune.training.checkpoint import CheckpointStore
+
+FIRST_S = 30.0  # that a bucket may be out of reach before a run has begun: somebody waits for the first word
 
 
 class Keeping:
@@ -32,7 +35,7 @@ class Keeping:
 
     def check_new(self) -> None:
         """Raises RunTaken where the bucket has a run of that name, StorageError where it cannot be reached."""
-        if self._bucket and pieces(self._bucket):
+        if self._bucket and pieces(replace(self._bucket, patience_s=FIRST_S)):
             storage, run = split_run(self._bucket.where)
             raise RunTaken(storage, run, self._bucket.where)
 

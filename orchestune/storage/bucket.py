@@ -5,17 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from pyarrow import fs
 
 from orchestune.errors import StorageError, UnknownName
-from orchestune.storage.patience import patiently
+from orchestune.storage.patience import PATIENCE_S, patiently
 from orchestune.storage.storage import below
+
+T = TypeVar("T")
 
 # What an address may say after its `?`: pyarrow.fs.S3FileSystem's own names. Keys and secrets do not belong into one.
 OPTIONS = ("region", "scheme", "endpoint_override")
@@ -31,6 +33,7 @@ class Bucket:
     """
 
     where: str
+    patience_s: float = PATIENCE_S  # that it may be out of reach
     is_near = False
     outlives_driver = True
 
@@ -44,13 +47,13 @@ class Bucket:
 
     def at(self, name: str) -> Bucket:
         """The depot of what lies below the key `name`."""
-        return Bucket(below(self.where, name))
+        return replace(self, where=below(self.where, name))
 
     @cached_property
     def _files(self) -> fs.S3FileSystem:
         options: dict[str, Any] = dict(parse_qsl(urlsplit(self.where).query))
         if not options.keys() & {"region", "endpoint_override"}:
-            options["region"] = patiently(self.where, lambda: fs.resolve_s3_region(urlsplit(self.where).netloc))
+            options["region"] = self._patiently(lambda: fs.resolve_s3_region(urlsplit(self.where).netloc))
         options |= {"connect_timeout": CONNECT_S, "request_timeout": ANSWER_S}
         return fs.S3FileSystem(allow_delayed_open=True, background_writes=False, **options)
 
@@ -64,26 +67,26 @@ class Bucket:
     def below(self, folder: str) -> list[str]:
         top = self._path(folder)
         chosen = fs.FileSelector(top, allow_not_found=True, recursive=True)
-        found = patiently(self.where, lambda: self._files.get_file_info(chosen))
+        found = self._patiently(lambda: self._files.get_file_info(chosen))
         return [info.path.removeprefix(f"{top}/") for info in found]
 
     def make(self, folder: str) -> None:
         """An empty object whose name ends with `/`, as S3's own console makes one."""
-        patiently(self.where, lambda: self._files.create_dir(self._path(folder)))
+        self._patiently(lambda: self._files.create_dir(self._path(folder)))
 
     def read(self, key: str) -> str:
         def read() -> str:
             with self._files.open_input_stream(self._path(key)) as source:
                 return bytes(source.read()).decode()
 
-        return patiently(self.where, read)
+        return self._patiently(read)
 
     def write(self, key: str, text: str) -> None:
         def write() -> None:
             with self._files.open_output_stream(self._path(key)) as target:
                 target.write(text.encode())
 
-        patiently(self.where, write)
+        self._patiently(write)
 
     def fill(self, folder: str, fill: Callable[[Path], None], last: str) -> None:
         with tempfile.TemporaryDirectory(prefix="orchestune-") as aside:
@@ -107,9 +110,9 @@ class Bucket:
 
         if first is not None:
             path = self._path(f"{folder}/{first}")
-            patiently(self.where, delete)
+            self._patiently(delete)
         with suppress(FileNotFoundError):
-            patiently(self.where, lambda: self._files.delete_dir(self._path(folder)))
+            self._patiently(lambda: self._files.delete_dir(self._path(folder)))
 
     def put(self, path: Path, key: str) -> None:
         """A file of this machine, of any size."""
@@ -122,6 +125,7 @@ class Bucket:
 
     def _copy(self, source: str, target: str, here: fs.FileSystem, there: fs.FileSystem) -> None:
         """A file, or a folder with all below it."""
-        patiently(
-            self.where, lambda: fs.copy_files(source, target, source_filesystem=here, destination_filesystem=there)
-        )
+        self._patiently(lambda: fs.copy_files(source, target, source_filesystem=here, destination_filesystem=there))
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        return patiently(self.where, act, self.patience_s)

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from orchestune.storage.patience import PATIENCE_S
+
 
 class Depot(Protocol):
     """Every machine that a run's trials run on reaches the same one, by `depot_at(where)`.
@@ -54,12 +56,12 @@ class Depot(Protocol):
         """The folder with all below it; the file called `first` goes first. One that is not there is deleted."""
 
 
-def depot_at(where: str) -> Depot:
-    """The depot that says this of itself."""
+def depot_at(where: str, patience_s: float = PATIENCE_S) -> Depot:
+    """The depot that says this of itself; `patience_s` is how long it may be out of reach, where it can be."""
     if where.startswith("s3://"):
         from orchestune.storage.bucket import Bucket
 
-        return Bucket(where)
+        return Bucket(where, patience_s)
     if where.startswith("head://"):
         from orchestune.storage.head import near_or_far
 

@@ -20,9 +20,9 @@ _FINAL = re.compile(
 )
 
 
-def patiently(where: str, act: Callable[[], T]) -> T:
+def patiently(where: str, act: Callable[[], T], seconds: float = PATIENCE_S) -> T:
     """What `act` gives, tried until it does. Raises StorageError with the storage's last word, FileNotFoundError."""
-    limit, pause = time.monotonic() + PATIENCE_S, 0.5
+    limit, pause = time.monotonic() + seconds, 0.5
     while True:
         try:
             return act()
@@ -33,8 +33,6 @@ def patiently(where: str, act: Callable[[], T]) -> T:
             if _FINAL.search(said):
                 raise StorageError(f"storage {where}: {said}") from problem
             if time.monotonic() + pause > limit:
-                raise StorageError(
-                    f"storage {where} was out of reach for {PATIENCE_S / 60:.0f} minutes: {said}"
-                ) from problem
+                raise StorageError(f"storage {where} was out of reach for {seconds:.0f} s: {said}") from problem
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)

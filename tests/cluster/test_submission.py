@@ -14,8 +14,9 @@ from orchestune.cli import COMMANDS
 from orchestune.cluster import submission
 from orchestune.cluster.description import Description
 from orchestune.cluster.jobs import Job, Jobs, tail
-from orchestune.cluster.submission import preflight, storage_of, words_of_run
+from orchestune.cluster.submission import preflight, run_on_head, storage_of, words_of_run
 from orchestune.errors import ClusterError, UnknownName
+from orchestune.storage.storage import Storage
 
 LAB = Description(
     path=Path("cluster.yaml"), name="lab", head="10.0.0.1", workers=("10.0.0.2",), user="me", key=None, storage="/runs"
@@ -25,19 +26,35 @@ LAB = Description(
 def test_the_head_is_told_what_was_asked_here() -> None:
     asked = ["--num-samples", "8", "--searcher", "grid(points=3)", "--set", "lr=loguniform(1e-4, 1e-1)"]
     overrides = given(parse(["run", "digits_mlp", *asked], COMMANDS))
-    words = words_of_run("digits_mlp", "night", "/runs", overrides)
+    words = words_of_run("digits_mlp", "night", Storage.parse("/runs"), overrides)
     assert words[0] == "orchestune"
     there = parse(words[1:], COMMANDS)
     assert given(there) == overrides
-    assert (there.name, there.run_name, there.storage, there.yes) == ("digits_mlp", "night", Path("/runs"), True)
+    assert (there.name, there.run_name, there.storage, there.yes) == (
+        "digits_mlp",
+        "night",
+        Storage(Path("/runs")),
+        True,
+    )
 
 
 def test_where_runs_lie_is_said_in_one_place() -> None:
-    assert storage_of(LAB) == "/runs"
+    assert storage_of(LAB) == Storage(Path("/runs"))
+    assert storage_of(replace(LAB, storage="head:/runs")) == Storage(Path("/runs"), by_head=True)
+    assert storage_of(replace(LAB, storage="s3://ours/runs")).bucket == "s3://ours/runs"
     with pytest.raises(ClusterError, match="names no storage: export ORCHESTUNE_STORAGE="):
         storage_of(replace(LAB, storage=None))
     with pytest.raises(ClusterError, match="'runs': on a cluster it is an absolute path"):
         storage_of(replace(LAB, storage="runs"))
+
+
+@pytest.mark.parametrize(
+    ("storage", "folder"),
+    [("/runs", "/runs/night"), ("head:/runs", "/runs/night"), ("s3://ours/runs?region=x", "orchestune-runs/night")],
+)
+def test_where_a_run_is_on_the_head(storage: str, folder: str) -> None:
+    """Of one in a bucket, below the home folder, in which commands over ssh begin."""
+    assert run_on_head(Storage.parse(storage), "night") == folder
 
 
 @pytest.mark.parametrize(
@@ -51,7 +68,7 @@ def test_where_runs_lie_is_said_in_one_place() -> None:
 def test_what_the_head_finds_wrong_is_told(printed: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission.ssh, "run", lambda *_, **__: printed)
     with pytest.raises(ClusterError, match=words):
-        preflight(LAB, "/runs", None)
+        preflight(LAB, Storage(Path("/runs")), None)
 
 
 class Server:

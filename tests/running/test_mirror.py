@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +17,6 @@ from orchestune.running.keeping import Keeping
 from orchestune.running.mirror import Mirror, folder_of_run, pieces, rebuild
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
-from orchestune.storage import patience
 from orchestune.storage.bucket import Bucket
 from orchestune.storage.storage import below
 from tests.conftest import Plan, Server
@@ -230,7 +229,6 @@ def test_a_runs_name_is_taken_in_the_bucket(tmp_path: Path, bucket: Bucket) -> N
 def test_a_bucket_out_of_reach_is_said_once_and_made_up_for(
     tmp_path: Path, s3: Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.5)
     monkeypatch.setattr(mirror, "EVERY_S", 0.1)
     said: list[str] = []
     told = threading.Event()
@@ -241,7 +239,7 @@ def test_a_bucket_out_of_reach_is_said_once_and_made_up_for(
 
     paths = RunPaths(tmp_path)
     journal = written(paths, "a")
-    copy: Any = Mirror(bucket, paths, journal, say)
+    copy = Mirror(replace(bucket, patience_s=0.5), paths, journal, say)
     with s3.cut():
         journal.append({"event": "session", "v": 1, "name": "b"})
         assert told.wait(60)
@@ -251,13 +249,10 @@ def test_a_bucket_out_of_reach_is_said_once_and_made_up_for(
     assert sum(len(bucket.read(f"journal/{start:015d}").encode()) for start in pieces(bucket)) == journal.size
 
 
-def test_what_the_bucket_lacks_at_the_end_is_said(
-    tmp_path: Path, s3: Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.5)
+def test_what_the_bucket_lacks_at_the_end_is_said(tmp_path: Path, s3: Server, bucket: Bucket) -> None:
     paths = RunPaths(tmp_path)
     journal = written(paths, "a")
-    copy = Mirror(bucket, paths, journal, silent)
+    copy = Mirror(replace(bucket, patience_s=0.5), paths, journal, silent)
     sent = journal.size
     journal.append({"event": "session", "v": 1, "name": "b"})
     with s3.cut(), pytest.raises(StorageError, match=f"lacks the journal from byte {sent} on"):
