@@ -20,14 +20,14 @@ PLACEHOLDERS = {
     "SHARED-FOLDER": "a folder that every machine sees",
 }
 TOKEN = "~/.ray/auth_token"  # where Ray looks for it, on every machine
-_STORAGE = re.compile(r"""\bexport\s[^;&|\n]*?\bORCHESTUNE_STORAGE=(?:"([^"\n]*)"|([^\s;&|"']+))""")
+_STORAGE = re.compile(r"""\bexport\s[^;&|\n]*?\bORCHESTUNE_STORAGE=(?:"([^"\n]*)"|'([^'\n]*)'|([^\s;&|"']+))""")
 
 
 @dataclass(frozen=True)
 class Description:
     """Machines of one's own. `head` and `workers` are addresses as ssh takes them; `key` None is ssh's own choice.
 
-    `storage` is the folder that the machines call ORCHESTUNE_STORAGE, `token` the file here that they get as theirs.
+    `storage` is what the machines call ORCHESTUNE_STORAGE, `token` the file here that they get as theirs.
     """
 
     path: Path
@@ -55,9 +55,7 @@ class Description:
                 "on its head `orchestune run --address auto` works as everywhere"
             )
         setup = _texts(path, fields, "setup_commands")
-        storage = [
-            first or second for command in _commands(path, fields) for first, second in _STORAGE.findall(command)
-        ]
+        storage = ["".join(found) for command in _commands(path, fields) for found in _STORAGE.findall(command)]
         name = _text(path, "cluster_name", fields.get("cluster_name"))
         if not re.fullmatch(r"\w[\w.-]*", name):  # Ray names files by it
             raise ClusterError(f"{path}: cluster_name is {name!r}, and should be letters, digits, dots and dashes")

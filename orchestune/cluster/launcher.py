@@ -23,6 +23,7 @@ Say = Callable[[str], None]
 STARTED_WITHIN = 1800.0  # seconds for `ray up`: the first time it installs everything on the head
 QUIET = 90.0  # seconds after which a worker that Ray is not at work on is waited for no longer
 GIVEN_UP_AFTER = 30.0  # the same until it is clear that Ray has given it up: each of its rounds takes some 5 seconds
+STEADY = 20.0  # seconds that a worker which was started from here has to stay: Ray may start it once more, on its own
 STOPPED_WITHIN = 120.0  # seconds for Ray to stop on a machine
 _PATIENCE = 2.0  # seconds between two looks at who has joined
 
@@ -153,6 +154,7 @@ def _wait_for_workers(description: Description, port: int, say: Say) -> tuple[li
     busy = dict.fromkeys(description.workers, begun)  # when Ray was last seen at work on it
     begun_with: set[str] = set()  # workers that Ray was seen at work on
     tried: set[str] = set()
+    whole: float | None = None  # since when all are there
     while True:
         before, states = len(there), dict[str, str]()
         with suppress(ClusterError):  # Ray's own interface takes seconds to come up
@@ -162,8 +164,12 @@ def _wait_for_workers(description: Description, port: int, say: Say) -> tuple[li
             say(f"{len(there)} of {1 + len(description.workers)} machines are there")
         missing = nodes.missing([description.head, *description.workers], [node.address for node in there])
         missing = [host for host in missing if host != description.head]  # it answers, or nothing here would
-        if there and not missing:
-            return there, []
+        if missing:
+            whole = None
+        elif there:
+            whole = whole or time.monotonic()
+            if not tried or _since(whole) > STEADY:
+                return there, []
         for worker in missing:
             state = states.get(nodes.address(worker))
             if state in nodes.AT_WORK:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # What an address may say after its `?`: pyarrow.fs.S3FileSystem's own names. Keys and secrets do not belong into one.
 OPTIONS = ("region", "scheme", "endpoint_override")
-CONNECT_S, ANSWER_S = 5.0, 30.0  # seconds after which a request has failed, and is tried again
+CONNECT_S, SILENCE_S = 5.0, 10.0  # seconds after which a request has failed, and is tried again
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Bucket:
         options: dict[str, Any] = dict(parse_qsl(urlsplit(self.where).query))
         if not options.keys() & {"region", "endpoint_override"}:
             options["region"] = self._patiently(lambda: fs.resolve_s3_region(urlsplit(self.where).netloc))
-        options |= {"connect_timeout": CONNECT_S, "request_timeout": ANSWER_S}
+        options |= {"connect_timeout": CONNECT_S, "request_timeout": SILENCE_S}
+        options["retry_strategy"] = fs.AwsStandardS3RetryStrategy(max_attempts=1)  # `patiently` tries, and knows why
         return fs.S3FileSystem(allow_delayed_open=True, background_writes=False, **options)
 
     def _path(self, key: str) -> str:

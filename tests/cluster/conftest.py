@@ -32,6 +32,7 @@ class Lab:
     folder: Path
     shared: Path
     environment: dict[str, str]
+    seen: list[str]  # what `hosts up` is told that a host sees of this machine
     up: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -67,6 +68,21 @@ class Lab:
         """The processes of Ray on a host."""
         lines = self.hosts("ps", host).stdout.splitlines()
         return [line for line in lines if any(word in line for word in RAYS_OWN)]
+
+    def bucket(self) -> str:
+        """The address of a bucket on a machine of its own, `s3`, which all others may use."""
+        self.hosts("up", *self.seen, "s3")
+        ip = self.hosts("ip", "s3").stdout.strip()
+        self.on("s3", "setsid -f moto_server -H 0.0.0.0 -p 9000 > moto.log 2>&1 < /dev/null; sleep 4")
+        from pyarrow.fs import S3FileSystem
+
+        S3FileSystem(endpoint_override=f"{ip}:9000", scheme="http", allow_bucket_creation=True).create_dir("runs")
+        for host in MACHINES:
+            (self.root(host) / ".aws").mkdir()
+            (self.root(host) / ".aws" / "credentials").write_text(
+                "[default]\naws_access_key_id = nobody\naws_secret_access_key = nothing\n"
+            )
+        return f"s3://runs/of/ours?scheme=http&endpoint_override={ip}:9000"
 
     def timed(self, what: str, command: str) -> str:
         began = time.monotonic()
@@ -115,9 +131,9 @@ def _hosts_of(made: Path) -> Lab:
         "HOSTS_ID": f"o{os.getpid()}",
         "HOSTS_PATH": f"{sys.prefix}/bin",
     }
-    lab = Lab(made / "hosts", shared, environment)
     # What the hosts see of this machine whatever they hide: Python, its environment, the sources that it imports.
     seen = [word for path in dict.fromkeys([HOUSE, sys.prefix, sys.base_prefix]) for word in _bind(Path(path))]
+    lab = Lab(made / "hosts", shared, environment, seen)
     for words in (["up", *seen, "laptop"], ["up", *seen, "-b", f"{shared}:{SHARED}", *MACHINES]):
         done = lab.hosts(*words, check=False)
         if done.returncode:

@@ -125,6 +125,7 @@ def test_another_provider_is_told_what_serves_it(write: Write) -> None:
         ("export ORCHESTUNE_STORAGE=/mnt/runs", "/mnt/runs"),
         ("grep -q x ~/.bashrc || echo 'export A=1 ORCHESTUNE_STORAGE=/mnt/runs' >> ~/.bashrc", "/mnt/runs"),
         ('export ORCHESTUNE_STORAGE="/mnt/my runs"', "/mnt/my runs"),
+        ("export ORCHESTUNE_STORAGE='s3://a/b?region=x&scheme=http' A=1", "s3://a/b?region=x&scheme=http"),
         ("export RAY_AUTH_MODE=token; ORCHESTUNE_STORAGE=/not/exported", None),
         ("true", None),
     ],

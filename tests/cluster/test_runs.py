@@ -151,6 +151,52 @@ def test_stopped_and_resumed(project: Lab) -> None:
     _each_epoch_once(told, trials=6, epochs=20)
 
 
+def test_machines_that_share_no_folder(project: Lab) -> None:
+    """The head keeps the run on a disk that no worker sees."""
+    elsewhere(project, "cluster-head.yaml", "head:/root/kept")
+    project.laptop("orchestune submit slow --cluster cluster-head.yaml --run-name kept --max-epochs 10 --follow")
+    there = project.root("head") / "kept" / "kept"
+    told = events(there)
+    assert told[-1]["event"] == "run_end"
+    _each_epoch_once(told, trials=6, epochs=10)
+    assert hosts_of(there) == set(MACHINES)
+    assert not (project.root("w1") / "kept").exists()
+    assert (there / "best" / "epoch").read_text() == "10"
+    project.laptop("orchestune fetch kept --cluster cluster-head.yaml")
+    assert events(project.project / "runs" / "kept") == told
+
+
+def test_a_bucket_that_is_cut_off_for_half_a_minute(project: Lab) -> None:
+    """And then the head's own copy of the run is lost."""
+    address = project.bucket()
+    elsewhere(project, "cluster-s3.yaml", address)
+    project.laptop("orchestune submit slow --cluster cluster-s3.yaml --run-name far")
+    there = project.root("head") / "orchestune-runs" / "far"
+    wait_for(lambda: len(events(there)) > 20)
+    project.hosts("cut", "s3")
+    time.sleep(30)
+    project.hosts("heal", "s3")
+    project.laptop("orchestune logs far --follow", timeout=300)
+    told = events(there)
+    assert told[-1]["event"] == "run_end"
+    _each_epoch_once(told, trials=6, epochs=20)
+    assert hosts_of(there) == set(MACHINES)
+    shutil.rmtree(there)
+    run = address.replace("/ours", "/ours/far")
+    assert "best        trial" in project.on("head", f"orchestune show '{run}'")
+    assert events(there) == told
+    project.laptop("orchestune fetch far --cluster cluster-s3.yaml")
+    assert (project.project / "runs" / "far" / "best" / "epoch").exists()
+
+
+def elsewhere(lab: Lab, name: str, storage: str) -> None:
+    """The same cluster, with its runs in another place."""
+    here = f"ORCHESTUNE_STORAGE={SHARED}"
+    text = (lab.project / "cluster.yaml").read_text()
+    assert here in text
+    (lab.project / name).write_text(text.replace(here, f"ORCHESTUNE_STORAGE='{storage}'"))
+
+
 def test_a_worker_cut_off_and_healed(project: Lab) -> None:
     """What it still does while nobody hears it is not wanted: its trials have gone on elsewhere."""
     project.laptop("orchestune submit slow --run-name split --num-samples 9")
@@ -187,7 +233,7 @@ def test_a_dead_head_costs_no_more_than_a_resume(project: Lab) -> None:
 
 
 def test_a_killed_worker_costs_its_trials_nothing(project: Lab) -> None:
-    """The last of those that train: the machine is not taken back."""
+    """The last test but one of those that train: its machine has to come back."""
     project.laptop("orchestune submit slow --run-name torn")
     there = project.shared / "torn"
     wait_for(lambda: {"w2"} <= hosts_of(there))
@@ -197,11 +243,20 @@ def test_a_killed_worker_costs_its_trials_nothing(project: Lab) -> None:
     try:
         project.laptop("orchestune logs torn --follow", timeout=300)
     finally:
-        project.hosts("start", "w2")  # without Ray
+        project.hosts("start", "w2")
     told = events(there)
     assert told[-1]["event"] == "run_end"
     assert any(event["event"] == "leg_end" and event["why"] != "pause" for event in told), "a leg was lost"
     _each_epoch_once(told, trials=6, epochs=20)
+
+
+def test_a_machine_that_is_back_is_taken_back(project: Lab) -> None:
+    """w2 of the test above: it was off, and Ray's launcher may be at work on it at this moment, or have given it up."""
+    said = project.timed("up with a machine back", "orchestune up")
+    assert said.splitlines()[-1] == "3 nodes, 3 CPUs, 0 GPUs"
+    time.sleep(10)
+    project.laptop("orchestune submit slow --run-name whole --num-samples 3 --max-epochs 3 --follow")
+    assert hosts_of(project.shared / "whole") == set(MACHINES)
 
 
 def _each_epoch_once(told: list[dict[str, Any]], trials: int, epochs: int) -> None:

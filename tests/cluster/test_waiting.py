@@ -97,3 +97,16 @@ def test_a_ray_that_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(ClusterError, match="does not say what it has"):
         Waited(monkeypatch, story)
+
+
+def test_one_that_was_started_from_here_has_to_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's own recovery of a machine that was off may stop and start Ray there once more, just after it has joined."""
+
+    def story(now: float) -> tuple[list[str], dict[str, str]]:
+        there = 40 <= now < 50 or now >= 75
+        return ([HEAD, FIRST, SECOND], {}) if there else ([HEAD, FIRST], {SECOND: "uninitialized"})
+
+    waited = Waited(monkeypatch, story)
+    assert [worker for worker, _ in waited.started] == [SECOND]
+    assert waited.missing == []
+    assert waited.clock.now == pytest.approx(75 + launcher.STEADY, abs=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestune import Asha, Experiment, Fifo, HyperBand
+from orchestune.cli import main
 from orchestune.errors import RunStateError, RunTaken, StorageError
 from orchestune.running import mirror
 from orchestune.running.journal import Event, Journal, read_events
@@ -257,3 +259,21 @@ def test_what_the_bucket_lacks_at_the_end_is_said(tmp_path: Path, s3: Server, bu
     journal.append({"event": "session", "v": 1, "name": "b"})
     with s3.cut(), pytest.raises(StorageError, match=f"lacks the journal from byte {sent} on"):
         copy.close()
+
+
+def test_commands_read_a_run_in_a_bucket(
+    tmp_path: Path, plan: Plan, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is by then: the machine that reads is another one than that which runs."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(Crash):
+        mirrored(EXPERIMENTS["fifo"], tmp_path / "run", bucket, sent_at=8, lost_at=9)
+    assert main(["show", bucket.where]) == 0
+    assert "running" in capsys.readouterr().out
+    record = mirrored(EXPERIMENTS["fifo"], tmp_path / "run", bucket)
+    assert main(["best", bucket.where, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert record.best
+    assert told["config"] == record.best.config
+    assert Path(told["checkpoint"]) == tmp_path / "home" / "orchestune-runs" / "run" / "best"
+    assert Path(told["checkpoint"], "toy.json").exists()
