@@ -76,6 +76,9 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
         made.set_defaults(command=does[name])
         return made
 
+    new = command("new", "write the smallest project that runs, into a folder without one")
+    new.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="(default: this one)")
+
     command("list", "the experiments in this folder, and what each one asks")
 
     plan = command("plan", "what a run would do and cost; nothing is started")

@@ -1,4 +1,4 @@
-"""The command line: list, plan, run, resume, show, best; up, submit, runs, logs, stop, fetch, down; version.
+"""The command line: new, list, plan, run, resume, show, best; up, submit, runs, logs, stop, fetch, down; version.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
 """
@@ -37,6 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 # ---- the commands
+
+
+def new_(options: argparse.Namespace) -> int:
+    from orchestune.new import EXPERIMENT, new
+
+    for file in new(options.folder):
+        print(options.folder / file)
+    into = "" if options.folder == Path() else f"cd {options.folder} && "
+    print(f"go on with: {into}orchestune run {EXPERIMENT}")
+    return 0
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -264,6 +274,7 @@ def _short(path: Path) -> Path:
 
 
 COMMANDS = {
+    "new": new_,
     "list": list_,
     "plan": plan_,
     "run": run_,

@@ -72,6 +72,13 @@ class RunTaken(RunNameError):
         )
 
 
+class FolderTaken(OrchestuneError):
+    """A folder that has already what was to be written there: choose another one."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(f"{folder} has {' and '.join(names)} already: choose an empty folder. Nothing was written.")
+
+
 class RunStateError(OrchestuneError):
     """A run that is not in the state the command needs: running, finished, changed, or no run at all."""
 

@@ -56,6 +56,7 @@ ROOMS = {
         "running.room",
     },
     "arguments": GROUND,
+    "new": GROUND,
     "cli": GROUND
     | {
         "arguments",
@@ -64,6 +65,7 @@ ROOMS = {
         "overrides",
         "console",
         "debugging",
+        "new",
         "running",
         "planning",
         "report",
@@ -101,7 +103,8 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def sources(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
+    """All but the project that `orchestune new` writes, which is data."""
+    return sorted(path for path in folder.rglob("*.py") if not path.is_relative_to(ENGINE / "template"))
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
