@@ -109,6 +109,10 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     best.add_argument("run", type=Path, metavar="RUN")
     best.add_argument("--json", action="store_true", help="one JSON object")
 
+    best.add_argument("--export", type=Path, metavar="DIR", help="its model into DIR: weights, source, evaluate.py")
+    best.add_argument("--retrain", action="store_true", help="train it on train and validation together, test it once")
+    best.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
+
     for reading in (resume, show, best):
         _cluster(reading, default=None)
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from orchestune import catalog
 from orchestune.arguments import given, parse
+from orchestune.asked import experiment_of, read
 from orchestune.environment import settings
-from orchestune.errors import OrchestuneError, RunStateError, UnknownName
+from orchestune.errors import OrchestuneError, UnknownName
 
 # `list`, `show`, `best` and `version` must stay fast: what imports Ray or torch is imported in the commands that train.
 
@@ -105,24 +106,17 @@ def plan_(options: argparse.Namespace) -> int:
 def resume_(options: argparse.Namespace) -> int:
     if options.cluster is not None:
         return _on_cluster("resume")(options)
-    record = _record(options.run)
+    record = read(options.run)
     from orchestune.running.runner import check_resumable
 
     check_resumable(record, options.run)
     _use_data(options.data or record.question.get("data"))
-    project, question = Path.cwd(), record.question
-    if question["name"] not in catalog.names(project):
-        raise RunStateError(
-            f"{options.run} was asked by {catalog.FOLDER}/{question['name']}.py, which is not in {project}: "
-            "resume it in the folder of its project"
-        )
+    experiment = experiment_of(record, options.run)
     from orchestune.console import ProgressConsole
-    from orchestune.overrides import apply_overrides
     from orchestune.report.tensorboard import TensorBoardLog
     from orchestune.running.paths import RunPaths
     from orchestune.running.runner import resume
 
-    experiment = apply_overrides(catalog.load(question["name"], project), question["overrides"])
     paths = RunPaths(options.run.absolute())
     listeners = (ProgressConsole(), TensorBoardLog())
     return _ended(resume(experiment, paths, listeners=listeners, address=options.address))
@@ -131,7 +125,7 @@ def resume_(options: argparse.Namespace) -> int:
 def show_(options: argparse.Namespace) -> int:
     if options.cluster is not None:
         return _on_cluster("show")(options)
-    record = _record(options.run)
+    record = read(options.run)
     from orchestune.report import words
 
     if options.trial is not None:
@@ -156,21 +150,9 @@ def show_(options: argparse.Namespace) -> int:
 def best_(options: argparse.Namespace) -> int:
     if options.cluster is not None:
         return _on_cluster("best")(options)
-    record = _record(options.run)
-    from orchestune.report import words
+    from orchestune.winner.commands import best
 
-    winner = record.best
-    if winner is None:
-        raise RunStateError(f"{options.run} has no best trial yet: none has reported a finite {record.metric}")
-    if options.json:
-        kept = options.run.absolute() / "best"
-        test = record.run_end["test"] if record.run_end else None
-        print(
-            words.dumps(words.trial_json(winner) | {"test": test, "checkpoint": str(kept) if kept.exists() else None})
-        )
-    else:
-        print("\n".join(words.summary(record, options.run)))
-    return 0
+    return best(options)
 
 
 def _on_cluster(name: str) -> Callable[[argparse.Namespace], int]:
@@ -226,16 +208,6 @@ def _use_data(folder: Path | str | None) -> None:
         use_data_folder(Path(folder))
 
 
-def _record(run: Path) -> Any:
-    from orchestune.running.journal import read_events
-    from orchestune.running.record import Record
-
-    record = Record.of(read_events(run / "events.jsonl"))
-    if not record.question:
-        raise RunStateError(f"{run} holds no question: its run never began")
-    return record
-
-
 def _debug(options: argparse.Namespace, project: Path) -> int:
     from orchestune.debugging import debug
     from orchestune.overrides import apply_overrides
@@ -249,7 +221,7 @@ def _debug(options: argparse.Namespace, project: Path) -> int:
             raise OrchestuneError(f"the searcher has no first question: {first}")
         debug(experiment, first, trial_seed(experiment.seed, 0))
         return 0
-    record = _record(options.storage / options.run_name)
+    record = read(options.storage / options.run_name)
     if options.trial not in record.trials:
         raise UnknownName("trial", options.trial, record.trials)
     trial = record.trials[options.trial]

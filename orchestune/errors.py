@@ -95,6 +95,10 @@ class CheckpointDamaged(OrchestuneError):
     """A checkpoint whose files are not what its manifest says; the engine falls back to the one before."""
 
 
+class ExportError(OrchestuneError):
+    """A model that would not be, in a folder of its own, what the run trained: mend what the message names."""
+
+
 class ClusterError(OrchestuneError):
     """Ray could not be started or reached, or has not what a trial asks for."""
 

@@ -113,22 +113,12 @@ class CheckpointStore:
 
     def manifest(self, place: Place) -> Manifest:
         """Reads what the checkpoint says of itself. Raises CheckpointDamaged."""
-        path = self.folder(place) / MANIFEST
-        try:
-            record = unsealed(path.read_text().rstrip("\n"))
-            return Manifest(place, dict(record["files"]), list(record["reports"]))
-        except (OSError, ValueError, KeyError) as problem:
-            raise CheckpointDamaged(f"{path}: {problem}") from problem
+        return read_manifest(self.folder(place))
 
     def open(self, place: Place) -> Path:
         """The folder, after each file was compared with the manifest. Raises CheckpointDamaged naming the file."""
         folder = self.folder(place)
-        for name, expected in self.manifest(place).files.items():
-            path = folder / name
-            if not path.is_file():
-                raise CheckpointDamaged(f"{path} is missing")
-            if _sha256(path) != expected:
-                raise CheckpointDamaged(f"{path} is not what was written (SHA-256 differs)")
+        verified(folder)
         return folder
 
     def newest(self, trial: str, said: Callable[[str], None], until: int | None = None) -> Manifest | None:
@@ -183,6 +173,29 @@ class CheckpointStore:
         if folder.is_dir():
             for leg in folder.glob("leg-*"):
                 yield int(leg.name.removeprefix("leg-"))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What the checkpoint in `folder` says of itself. Raises CheckpointDamaged."""
+    path = folder / MANIFEST
+    try:
+        record = unsealed(path.read_text().rstrip("\n"))
+        place = Place(int(record["epoch"]), int(record["leg"]), str(record["trial"]))
+        return Manifest(place, dict(record["files"]), list(record["reports"]))
+    except (OSError, ValueError, KeyError) as problem:
+        raise CheckpointDamaged(f"{path}: {problem}") from problem
+
+
+def verified(folder: Path) -> Manifest:
+    """The same, after each file was compared with it. Raises CheckpointDamaged naming the file."""
+    manifest = read_manifest(folder)
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointDamaged(f"{path} is missing")
+        if _sha256(path) != expected:
+            raise CheckpointDamaged(f"{path} is not what was written (SHA-256 differs)")
+    return manifest
 
 
 def _sha256(path: Path) -> str:
