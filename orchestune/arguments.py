@@ -113,6 +113,13 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     best.add_argument("--retrain", action="store_true", help="train it on train and validation together, test it once")
     best.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
 
+    verify = command("verify", "train a run's best few again with fresh seeds and judge them on the test split")
+    verify.add_argument("run", type=Path, metavar="RUN")
+    verify.add_argument("--top", type=int, default=3, metavar="N", help="how many configurations (default: 3)")
+    verify.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each one (default: 5)")
+    verify.add_argument("--address", help="a Ray cluster that is up (default: a local one)")
+    verify.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
+
     for reading in (resume, show, best):
         _cluster(reading, default=None)
 

@@ -1,4 +1,4 @@
-"""The command line: new, list, plan, run, resume, show, best; up, submit, runs, logs, stop, fetch, down; version.
+"""The command line: new, list, plan, run, resume, show, best, verify, version; up, submit, runs, logs, stop, fetch, down.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
 """
@@ -155,6 +155,12 @@ def best_(options: argparse.Namespace) -> int:
     return best(options)
 
 
+def verify_(options: argparse.Namespace) -> int:
+    from orchestune.winner.commands import verify
+
+    return verify(options)
+
+
 def _on_cluster(name: str) -> Callable[[argparse.Namespace], int]:
     """A command that is about a cluster."""
 
@@ -253,6 +259,7 @@ COMMANDS = {
     "resume": resume_,
     "show": show_,
     "best": best_,
+    "verify": verify_,
     **{name: _on_cluster(name) for name in ("up", "submit", "runs", "logs", "stop", "fetch", "down")},
     "version": version_,
 }

@@ -44,6 +44,21 @@ ROOMS = {
     "overrides": GROUND | {"pairs", "space", "searchers", "schedulers", "training", "define_by_run", "experiment"},
     "console": GROUND | READING | {"experiment", "report"},
     "debugging": GROUND | {"experiment", "report"},
+    "asked": GROUND | READING | {"catalog", "overrides", "experiment"},
+    "winner": GROUND
+    | {
+        "asked",
+        "catalog",
+        "console",
+        "debugging",
+        "experiment",
+        "report",
+        "running",
+        "schedulers",
+        "searchers",
+        "space",
+        "training",
+    },
     "cluster": GROUND
     | READING
     | {
@@ -60,6 +75,7 @@ ROOMS = {
     "cli": GROUND
     | {
         "arguments",
+        "asked",
         "catalog",
         "cluster",
         "overrides",
@@ -71,6 +87,7 @@ ROOMS = {
         "report",
         "experiment",
         "training.files",
+        "winner",
     },
     "__init__": {
         "running.record",

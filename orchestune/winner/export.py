@@ -25,7 +25,9 @@ SCRIPT = Path(__file__).with_name("exported") / "evaluate.py"
 TOLERANCE = {"fp32": 1e-4}  # relative: another device or number of threads adds up in another order
 COARSE = 1e-2  # in half precision
 # Where Ray is found to be imported, the import fails.
-WITHOUT_RAY = "import runpy, sys; sys.modules['ray'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+WITHOUT_RAY = (
+    "import runpy, sys; sys.modules['ray'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
 
 
 def check_target(target: Path) -> None:
@@ -45,8 +47,9 @@ def export_best(winner: Winner, target: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
         made = winner.trained(folder)
         # Of several executions, the first: its metrics have its number.
+        number = "_0" if winner.executions > 1 else ""
         expected = {
-            name: winner.reported.get(f"{name}_0" if winner.executions > 1 else name) for name in winner.reported
+            name: winner.reported[name + number] for name in winner.reported if name + number in winner.reported
         }
         return write(winner, made, target, split="validation", expected=expected, epoch=winner.epoch)
 
