@@ -1,4 +1,5 @@
-"""The command line: new, list, plan, run, resume, show, best, verify, version; up, submit, runs, logs, stop, fetch, down.
+"""The command line: new, list, plan, run, resume, show, best, verify; up, submit, runs, logs, stop, fetch, down;
+version.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
 """

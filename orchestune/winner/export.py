@@ -17,7 +17,6 @@ from typing import Any
 from safetensors.torch import save_model
 
 from orchestune.errors import ExportError, FolderTaken, StorageError
-from orchestune.training.data import Data
 from orchestune.winner.sources import sources
 from orchestune.winner.winner import Winner, apart, check_has_model
 
@@ -59,13 +58,10 @@ def write(
 ) -> dict[str, float]:
     """The folder of the model of `made`, whose metrics on `split` have to be those `expected` of it."""
     check_target(target)
-    data: Data = made.data
+    if getattr(made.data, split) is None:
+        raise ExportError(f"{type(made).__name__} has no {split} split: nothing could tell whether this is its model")
     with _aside(target) as folder:
         _fill(folder, winner, made, split=split, expected=expected, epoch=epoch)
-        if getattr(data, split) is None:
-            raise ExportError(
-                f"{type(made).__name__} has no {split} split: nothing could tell whether this is its model"
-            )
         found = evaluated(folder, split)
         if not set(found) & set(expected):
             raise ExportError(
@@ -83,8 +79,10 @@ def write(
 
 def evaluated(folder: Path, split: str) -> dict[str, float]:
     """What the folder's script prints, in a process of its own that cannot import Ray and knows no project."""
-    words = [sys.executable, "-I", "-c", WITHOUT_RAY, str(folder / SCRIPT.name), "--split", split, "--json"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-P", "-c", WITHOUT_RAY, str(folder.absolute() / SCRIPT.name), "--split", split, "--json"]
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and Path(path) != Path.cwd()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
         raise ExportError(

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +43,9 @@ def sources(trainable: type, project: Path) -> dict[str, str]:
 
 def _file(name: str, project: Path) -> Path | None:
     """Where the module lies; None for what is installed, Ray's and Python's own."""
+    first = importlib.util.find_spec(name.split(".")[0])  # the rest would be imported to be found
+    if first is None or not any(_ours(Path(path), project) for path in _paths(first)):
+        return None
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):  # a name inside a module; an optional package that is not there
@@ -49,9 +53,17 @@ def _file(name: str, project: Path) -> Path | None:
     if spec is None or spec.origin is None or not spec.has_location:
         return None
     path = Path(spec.origin)
+    return path if _ours(path, project) and path.suffix == ".py" else None
+
+
+def _paths(spec: ModuleSpec) -> list[str]:
+    """Where a module lies, or the folders of a package, which may have no file of its own."""
+    return [*(spec.submodule_search_locations or []), *([spec.origin] if spec.has_location and spec.origin else [])]
+
+
+def _ours(path: Path, project: Path) -> bool:
     installed = any(path.is_relative_to(sysconfig.get_path(kind)) for kind in ("purelib", "platlib", "stdlib"))
-    ours = path.is_relative_to(ENGINE) or (path.is_relative_to(project) and not installed)
-    return path if ours and path.suffix == ".py" else None
+    return path.is_relative_to(ENGINE) or (path.is_relative_to(project) and not installed)
 
 
 def _relative(name: str, path: Path) -> str:
