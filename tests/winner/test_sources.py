@@ -59,7 +59,7 @@ def test_the_readmes_class_is_cut_out_of_its_experiment() -> None:
     (code,) = re.findall(r"```python\n# experiments/digits.py\n(.*?)```", (HOUSE / "README.md").read_text(), re.DOTALL)
     kept = cut(code, "Digits")
     assert "from orchestune import Data, TorchTrainable\n" in kept
-    assert "ray" not in kept
+    assert "import tune" not in kept
     assert "experiment" not in kept
     compile(kept, "digits.py", "exec")
 

@@ -1,4 +1,4 @@
-"""The winner check: fresh seeds, the same for all; the test split looked at in the end alone; broken off and gone on."""
+"""The winner check: fresh seeds, the same for all; the test split looked at in the end; broken off, gone on with."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_what_cannot_be_verified(a_run: Path, house: Path, tmp_path: Path, capsy
     assert "invalid int value: 'x'" in refused(capsys, "verify", str(a_run), "--seeds", "x")
     assert "Did you mean '--seeds'" in refused(capsys, "verify", str(a_run), "--seed", "3")
     assert "is not a run" in refused(capsys, "verify", str(tmp_path))
-    *begun, end = (a_run / "events.jsonl").read_text().splitlines(keepends=True)
+    *begun, _ = (a_run / "events.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "events.jsonl").write_text("".join(begun))
     assert "is not finished. Go on with: orchestune resume" in refused(capsys, "verify", str(tmp_path))
     assert not (a_run / "verified").exists()
@@ -238,14 +238,14 @@ def test_a_metric_that_the_test_split_lacks(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("ray_cluster")
 def test_verified_on_ray_and_broken_off(
-    a_run: Path, verified: Path, house: Path, capsys: pytest.CaptureFixture[str]
+    a_run: Path, verified: Path, house: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The same figures as without Ray; a journal that was cut off is gone on with; a whole one is only read."""
     words = ["verify", str(a_run), "--top", "2", "--seeds", "2"]
     assert main(words) == 0
-    said = capsys.readouterr().out
+    said = capfd.readouterr().out
     assert "2 configurations x 2 seeds: 4 trainings, " in said
-    judged = said[said.index("\ntrial  ") :]
+    judged = said[said.index("\ntrial  ") + 1 :]
     root = place(a_run, 2, 2).root
     for metric in ("test_accuracy", "val_loss"):
         assert {
@@ -256,11 +256,11 @@ def test_verified_on_ray_and_broken_off(
             for leg, report in last_reports(root)
         }
     assert main(words) == 0
-    assert "\n" + capsys.readouterr().out == judged
+    assert capfd.readouterr().out == judged
 
     journal = root / "events.jsonl"
     events = journal.read_text().splitlines(keepends=True)
     last = max(n for n, line in enumerate(events) if '"event": "report"' in line)
     journal.write_text("".join(events[:last]))
     assert main(words) == 0
-    assert capsys.readouterr().out.endswith(judged)
+    assert capfd.readouterr().out.endswith(judged)
