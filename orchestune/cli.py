@@ -150,6 +150,11 @@ def show_(options: argparse.Namespace) -> int:
 
 def best_(options: argparse.Namespace) -> int:
     if options.cluster is not None:
+        if options.export is not None or options.retrain:
+            raise OrchestuneError(
+                "--export and --retrain are for a run that is here: first "
+                f"`orchestune fetch {options.run} --cluster {options.cluster}`"
+            )
         return _on_cluster("best")(options)
     from orchestune.winner.commands import best
 

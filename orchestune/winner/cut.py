@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+_IMPORTS = ast.Import | ast.ImportFrom
+
 
 def cut(source: str, name: str) -> str:
     """The docstring, and in their order the statements that bind `name` or what one of those uses.
@@ -22,9 +24,14 @@ def cut(source: str, name: str) -> str:
                 wanted |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
                 grown = True
     lines = source.splitlines()
-    parts = [lines[: tree.body[0].end_lineno]] if ast.get_docstring(tree) is not None else []
-    parts += [_lines(lines, statement, wanted) for statement in tree.body if statement in kept]
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+    text = "\n".join(lines[: tree.body[0].end_lineno]) if ast.get_docstring(tree) is not None else ""
+    before: ast.stmt | None = None
+    for statement in (one for one in tree.body if one in kept):
+        together = isinstance(statement, _IMPORTS) and isinstance(before, _IMPORTS)
+        gap = "\n" if together else "\n\n" if before is None else "\n\n\n"
+        text += gap + _text(lines, statement, wanted)
+        before = statement
+    return text.lstrip("\n") + "\n"
 
 
 def _bound(statement: ast.stmt) -> set[str]:
@@ -40,11 +47,11 @@ def _bound(statement: ast.stmt) -> set[str]:
     return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
-def _lines(lines: list[str], statement: ast.stmt, wanted: set[str]) -> list[str]:
+def _text(lines: list[str], statement: ast.stmt, wanted: set[str]) -> str:
     """A statement as it is written; of an import from a module, only the names that are used."""
     if isinstance(statement, ast.ImportFrom) and statement.module != "__future__":
         used = [alias for alias in statement.names if (alias.asname or alias.name) in wanted or alias.name == "*"]
-        return [ast.unparse(ast.ImportFrom(statement.module, used, statement.level))]
+        return ast.unparse(ast.ImportFrom(statement.module, used, statement.level))
     decorators = getattr(statement, "decorator_list", [])
     first = min(node.lineno for node in (statement, *decorators))
-    return lines[first - 1 : statement.end_lineno]
+    return "\n".join(lines[first - 1 : statement.end_lineno])

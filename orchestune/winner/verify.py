@@ -48,7 +48,7 @@ def cost(record: Record, trials: Sequence[Trial], seeds: int) -> str:
     seconds = sum(n * trial.seconds / trial.epochs / executions for n, trial in zip(epochs, trials, strict=True))
     return (
         f"{len(trials)} configurations x {seeds} seeds: {len(trials) * seeds} trainings, "
-        f"{sum(epochs) * seeds:,} epochs, about {words.duration(seconds * seeds)} one after the other"
+        f"{sum(epochs) * seeds:,} epochs, about {words.duration(seconds * seeds)} one after the other, and Ray's start"
     )
 
 

@@ -151,6 +151,11 @@ def test_nothing_is_written_over(a_run: Path, house: Path, tmp_path: Path, capsy
     assert {path.name for path in tmp_path.iterdir()} == {"mine"}
 
 
+def test_a_run_on_a_cluster_is_fetched_first(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "best", "mine", "--cluster", "lab.yaml", "--export", "model")
+    assert "first `orchestune fetch mine --cluster lab.yaml`" in said
+
+
 def test_a_run_that_goes_on(a_run: Path, house: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     *lines, _ = (a_run / "events.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "events.jsonl").write_text("".join(lines))

@@ -44,15 +44,15 @@ experiment = Experiment(Model, ray)
 
 def test_what_a_class_needs_is_kept_as_it_is_written() -> None:
     assert cut(MODULE, "Model") == (
-        '"""What for?"""\n\nfrom __future__ import annotations\n\nimport math\n\nfrom os import path\n\n'
-        'SIZE = 3  # used\n\ndef helper(x):\n    """Used by another one."""\n    return math.sqrt(x) + SIZE\n\n'
+        '"""What for?"""\n\nfrom __future__ import annotations\nimport math\nfrom os import path\n\n\n'
+        'SIZE = 3  # used\n\n\ndef helper(x):\n    """Used by another one."""\n    return math.sqrt(x) + SIZE\n\n\n'
         "@decorated(path)\nclass Model(Base):\n    width = helper(4)\n"
     )
 
 
 def test_a_name_that_is_bound_in_branches_keeps_them_all() -> None:
     text = "import a, b\nif a:\n    f = a.f\nelse:\n    f = b.f\ng = 1\nclass C:\n    h = f\n"
-    assert cut(text, "C") == "import a, b\n\nif a:\n    f = a.f\nelse:\n    f = b.f\n\nclass C:\n    h = f\n"
+    assert cut(text, "C") == "import a, b\n\n\nif a:\n    f = a.f\nelse:\n    f = b.f\n\n\nclass C:\n    h = f\n"
 
 
 def test_the_readmes_class_is_cut_out_of_its_experiment() -> None:
