@@ -78,6 +78,9 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
         made.set_defaults(command=does[name])
         return made
 
+    new = command("new", "write the smallest project that runs, into a folder without one")
+    new.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="(default: this one)")
+
     command("list", "the experiments in this folder, and what each one asks")
 
     plan = command("plan", "what a run would do and cost; nothing is started")
@@ -107,6 +110,17 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     best = command("best", "a run's best configuration, its scores and its checkpoint")
     best.add_argument("run", type=folder_of_run, metavar="RUN")
     best.add_argument("--json", action="store_true", help="one JSON object")
+
+    best.add_argument("--export", type=Path, metavar="DIR", help="its model into DIR: weights, source, evaluate.py")
+    best.add_argument("--retrain", action="store_true", help="train it on train and validation together, test it once")
+    best.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
+
+    verify = command("verify", "train a run's best few again with fresh seeds and judge them on the test split")
+    verify.add_argument("run", type=folder_of_run, metavar="RUN")
+    verify.add_argument("--top", type=int, default=3, metavar="N", help="how many configurations (default: 3)")
+    verify.add_argument("--seeds", type=int, default=5, metavar="N", help="how often each one (default: 5)")
+    verify.add_argument("--address", help="a Ray cluster that is up (default: a local one)")
+    verify.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
 
     for reading in (resume, show, best):
         _cluster(reading, default=None)

@@ -1,4 +1,5 @@
-"""The command line: list, plan, run, resume, show, best; up, submit, runs, logs, stop, fetch, down; version.
+"""The command line: new, list, plan, run, resume, show, best, verify; up, submit, runs, logs, stop, fetch, down;
+version.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
 """
@@ -13,8 +14,9 @@ from typing import Any
 
 from orchestune import catalog
 from orchestune.arguments import given, parse
+from orchestune.asked import experiment_of, read
 from orchestune.environment import settings
-from orchestune.errors import OrchestuneError, RunStateError, UnknownName
+from orchestune.errors import OrchestuneError, UnknownName
 
 # `list`, `show`, `best` and `version` must stay fast: what imports Ray or torch is imported in the commands that train.
 
@@ -37,6 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 # ---- the commands
+
+
+def new_(options: argparse.Namespace) -> int:
+    from orchestune.new import EXPERIMENT, new
+
+    for file in new(options.folder):
+        print(options.folder / file)
+    into = "" if options.folder == Path() else f"cd {options.folder} && "
+    print(f"go on with: {into}orchestune run {EXPERIMENT}")
+    return 0
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -95,24 +107,17 @@ def plan_(options: argparse.Namespace) -> int:
 def resume_(options: argparse.Namespace) -> int:
     if options.cluster is not None:
         return _on_cluster("resume")(options)
-    record = _record(options.run)
+    record = read(options.run)
     from orchestune.running.runner import check_resumable
 
     check_resumable(record, options.run)
     _use_data(options.data or record.question.get("data"))
-    project, question = Path.cwd(), record.question
-    if question["name"] not in catalog.names(project):
-        raise RunStateError(
-            f"{options.run} was asked by {catalog.FOLDER}/{question['name']}.py, which is not in {project}: "
-            "resume it in the folder of its project"
-        )
+    experiment = experiment_of(record, options.run)
     from orchestune.console import ProgressConsole
-    from orchestune.overrides import apply_overrides
     from orchestune.report.tensorboard import TensorBoardLog
     from orchestune.running.paths import RunPaths
     from orchestune.running.runner import resume
 
-    experiment = apply_overrides(catalog.load(question["name"], project), question["overrides"])
     paths = RunPaths(options.run.absolute())
     listeners = (ProgressConsole(), TensorBoardLog())
     return _ended(resume(experiment, paths, listeners=listeners, address=options.address))
@@ -121,7 +126,7 @@ def resume_(options: argparse.Namespace) -> int:
 def show_(options: argparse.Namespace) -> int:
     if options.cluster is not None:
         return _on_cluster("show")(options)
-    record = _record(options.run)
+    record = read(options.run)
     from orchestune.report import words
 
     if options.trial is not None:
@@ -145,22 +150,21 @@ def show_(options: argparse.Namespace) -> int:
 
 def best_(options: argparse.Namespace) -> int:
     if options.cluster is not None:
+        if options.export is not None or options.retrain:
+            raise OrchestuneError(
+                "--export and --retrain are for a run that is here: first "
+                f"`orchestune fetch {options.run} --cluster {options.cluster}`"
+            )
         return _on_cluster("best")(options)
-    record = _record(options.run)
-    from orchestune.report import words
+    from orchestune.winner.commands import best
 
-    winner = record.best
-    if winner is None:
-        raise RunStateError(f"{options.run} has no best trial yet: none has reported a finite {record.metric}")
-    if options.json:
-        kept = options.run.absolute() / "best"
-        test = record.run_end["test"] if record.run_end else None
-        print(
-            words.dumps(words.trial_json(winner) | {"test": test, "checkpoint": str(kept) if kept.exists() else None})
-        )
-    else:
-        print("\n".join(words.summary(record, options.run)))
-    return 0
+    return best(options)
+
+
+def verify_(options: argparse.Namespace) -> int:
+    from orchestune.winner.commands import verify
+
+    return verify(options)
 
 
 def _on_cluster(name: str) -> Callable[[argparse.Namespace], int]:
@@ -216,16 +220,6 @@ def _use_data(folder: Path | str | None) -> None:
         use_data_folder(Path(folder))
 
 
-def _record(run: Path) -> Any:
-    from orchestune.running.journal import read_events
-    from orchestune.running.record import Record
-
-    record = Record.of(read_events(run / "events.jsonl"))
-    if not record.question:
-        raise RunStateError(f"{run} holds no question: its run never began")
-    return record
-
-
 def _debug(options: argparse.Namespace, project: Path) -> int:
     from orchestune.debugging import debug
     from orchestune.overrides import apply_overrides
@@ -239,7 +233,7 @@ def _debug(options: argparse.Namespace, project: Path) -> int:
             raise OrchestuneError(f"the searcher has no first question: {first}")
         debug(experiment, first, trial_seed(experiment.seed, 0))
         return 0
-    record = _record(options.storage.folder / options.run_name)
+    record = read(options.storage.folder / options.run_name)
     if options.trial not in record.trials:
         raise UnknownName("trial", options.trial, record.trials)
     trial = record.trials[options.trial]
@@ -264,12 +258,14 @@ def _short(path: Path) -> Path:
 
 
 COMMANDS = {
+    "new": new_,
     "list": list_,
     "plan": plan_,
     "run": run_,
     "resume": resume_,
     "show": show_,
     "best": best_,
+    "verify": verify_,
     **{name: _on_cluster(name) for name in ("up", "submit", "runs", "logs", "stop", "fetch", "down")},
     "version": version_,
 }

@@ -22,17 +22,21 @@ def debug(experiment: Experiment, config: dict[str, Any], seed: int) -> None:
         _train(alone(experiment, config, seed, folder), experiment.max_epochs)
 
 
-def alone(experiment: Experiment, config: dict[str, Any], seed: int, folder: str) -> Trainable:
-    """The experiment's trainable for one trial in this process; `folder` is for what Ray would leave elsewhere."""
+def alone(
+    experiment: Experiment, config: dict[str, Any], seed: int, folder: str, trainable: type[Trainable] | None = None
+) -> Trainable:
+    """The experiment's trainable, or another one, for one trial in this process; `folder` is for what Ray would leave
+    elsewhere."""
+    base = trainable or experiment.trainable
 
     def _setup_logdir(self: Trainable) -> None:
         self._logdir = folder  # Ray would make one in ~/ray_results
 
     told = {"seed": seed, "max_epochs": experiment.max_epochs}
-    own = {**told, "_setup_logdir": _setup_logdir, "__module__": experiment.trainable.__module__}
-    trainable: type[Trainable] = type(experiment.trainable.__name__, (experiment.trainable,), own)
+    own = {**told, "_setup_logdir": _setup_logdir, "__module__": base.__module__}
+    made: type[Trainable] = type(base.__name__, (base,), own)
     with _no_advice():
-        return trainable(config)
+        return made(config)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 class OrchestuneError(Exception):
@@ -70,6 +71,13 @@ class RunTaken(RunNameError):
         )
 
 
+class FolderTaken(OrchestuneError):
+    """A folder that has already what was to be written there: choose another one."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(f"{folder} has {' and '.join(names)} already: choose an empty folder. Nothing was written.")
+
+
 class RunStateError(OrchestuneError):
     """A run that is not in the state the command needs: running, finished, changed, or no run at all."""
 
@@ -84,6 +92,10 @@ class JournalDamaged(OrchestuneError):
 
 class CheckpointDamaged(OrchestuneError):
     """A checkpoint whose files are not what its manifest says; the engine falls back to the one before."""
+
+
+class ExportError(OrchestuneError):
+    """A model that would not be, in a folder of its own, what the run trained: mend what the message names."""
 
 
 class ClusterError(OrchestuneError):

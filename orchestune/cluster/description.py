@@ -18,6 +18,7 @@ PLACEHOLDERS = {
     "LOGIN": "the account on the machines",
     "KEY-FILE": "the private key that opens it",
     "SHARED-FOLDER": "a folder that every machine sees",
+    "CHECKOUT": "the folder of orchestune's source on this machine",
 }
 TOKEN = "~/.ray/auth_token"  # where Ray looks for it, on every machine
 _STORAGE = re.compile(r"""\bexport\s[^;&|\n]*?\bORCHESTUNE_STORAGE=(?:"([^"\n]*)"|'([^'\n]*)'|([^\s;&|"']+))""")

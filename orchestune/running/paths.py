@@ -43,6 +43,16 @@ class RunPaths:
         return self.root / "best"
 
     @property
+    def retrained(self) -> Path:
+        """The winner, trained again on all data but the test split's."""
+        return self.root / "retrained"
+
+    @property
+    def verified(self) -> Path:
+        """The runs in which its best trials were trained again with fresh seeds."""
+        return self.root / "verified"
+
+    @property
     def log(self) -> Path:
         return self.root / "ray.log"
 

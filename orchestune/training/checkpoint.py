@@ -105,31 +105,24 @@ class CheckpointStore:
         """Reads what the checkpoint says of itself. Raises CheckpointDamaged."""
         key = f"{self.key(place)}/{MANIFEST}"
         try:
-            record = unsealed(self.depot.read(key).rstrip("\n"))
-            return Manifest(place, dict(record["files"]), list(record["reports"]))
+            return parsed(self.depot.read(key))
         except (OSError, ValueError, KeyError) as problem:
             raise CheckpointDamaged(f"{self.depot.called(key)}: {problem}") from problem
 
     @contextmanager
     def opened(self, place: Place) -> Iterator[Path]:
         """The folder, after each file was compared with the manifest. Raises CheckpointDamaged naming the file."""
-        manifest = self.manifest(place)
         with self.depot.opened(self.key(place)) as folder:
-            for name, expected in manifest.files.items():
-                path, called = folder / name, self.depot.called(f"{self.key(place)}/{name}")
-                if not path.is_file():
-                    raise CheckpointDamaged(f"{called} is missing")
-                if _sha256(path) != expected:
-                    raise CheckpointDamaged(f"{called} is not what was written (SHA-256 differs)")
+            verified(folder, self.depot.called(self.key(place)))
             yield folder
 
     def verified(self, place: Place) -> Manifest:
         """The manifest of a checkpoint that can be opened; of a depot that is far, of one whose files are all there:
         who opens it compares them. Raises CheckpointDamaged."""
-        manifest = self.manifest(place)
         if self.depot.is_near:
             with self.opened(place):
-                return manifest
+                return self.manifest(place)
+        manifest = self.manifest(place)
         there = set(self.depot.below(self.key(place)))
         if missing := sorted(manifest.files.keys() - there):
             raise CheckpointDamaged(f"{self.depot.called(f'{self.key(place)}/{missing[0]}')} is missing")
@@ -202,6 +195,32 @@ class CheckpointStore:
 
     def _legs(self, trial: str) -> set[int]:
         return {int(match["leg"]) for match in map(_IN_LEG.match, self.depot.below(trial)) if match}
+
+
+def verified(folder: Path, called: str | None = None) -> Manifest:
+    """What the checkpoint in `folder` says of itself, after each file was compared with it.
+
+    Raises CheckpointDamaged naming the file, below what a user knows the folder by.
+    """
+    called = called or str(folder)
+    try:
+        manifest = parsed((folder / MANIFEST).read_text())
+    except (OSError, ValueError, KeyError) as problem:
+        raise CheckpointDamaged(f"{called}/{MANIFEST}: {problem}") from problem
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointDamaged(f"{called}/{name} is missing")
+        if _sha256(path) != expected:
+            raise CheckpointDamaged(f"{called}/{name} is not what was written (SHA-256 differs)")
+    return manifest
+
+
+def parsed(text: str) -> Manifest:
+    """A manifest from its one sealed line. Raises ValueError, KeyError."""
+    record = unsealed(text.rstrip("\n"))
+    place = Place(int(record["epoch"]), int(record["leg"]), str(record["trial"]))
+    return Manifest(place, dict(record["files"]), list(record["reports"]))
 
 
 def _sha256(path: Path) -> str:

@@ -40,7 +40,7 @@ class Copies(Trainable):  # type: ignore[misc]
         self._streams: list[dict[str, Any]] = []
         self._copies: list[Any] = []
         for number in range(self.times):
-            cls: Any = _quiet(self.trainable)
+            cls: Any = quiet(self.trainable)
             made = cls.__new__(cls)  # its seed is to be there before its setup() is called
             self._place(made, number)
             made.__init__({**copy.deepcopy(config), TRIAL_INFO: self._trial_info})
@@ -138,7 +138,7 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _quiet(trainable: type[Trainable]) -> type[Trainable]:
+def quiet(trainable: type[Trainable]) -> type[Trainable]:
     """Without the folder that Ray would make for each instance outside Tune."""
 
     def no_folder(self: Any) -> None:

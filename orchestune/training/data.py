@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, TensorDataset, default_collate
 
 # Tensors of one length, inputs first and the target last; or a map-style dataset whose items are such tuples; or a
 # loader whose batches are, and which then says how large they are.
@@ -34,6 +34,15 @@ class Data:
             split = getattr(self, name)
             if split is not None:
                 _check(name, split)
+
+
+def together(one: Split, other: Split) -> Split:
+    """The examples of two splits as one. TypeError for loaders: each has an order and a batch size of its own."""
+    if isinstance(one, DataLoader) or isinstance(other, DataLoader):
+        raise TypeError("two splits of which one is a DataLoader cannot be joined: give tensors, or a torch Dataset")
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return tuple(torch.cat(parts) for parts in zip(one, other, strict=True))
+    return ConcatDataset([TensorDataset(*part) if isinstance(part, tuple) else part for part in (one, other)])
 
 
 def batch_count(split: Split, batch_size: int) -> int:

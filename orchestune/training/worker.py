@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import weakref
 
 import torch
 from ray.tune import Trainable
+
+from orchestune.training import machine
 
 
 class Worker(Trainable):  # type: ignore[misc]  # Ray's classes are Any to mypy
@@ -22,17 +23,12 @@ class Worker(Trainable):  # type: ignore[misc]  # Ray's classes are Any to mypy
         Outside Tune torch keeps its threads, and a GPU is used if there is one. `deterministic`: the same numbers each
         time, with a warning where torch has no way to.
         """
-        gpu = torch.cuda.is_available()
-        if self.trial_resources is not None:
-            granted = self.trial_resources.required_resources
-            torch.set_num_threads(max(1, int(granted.get("CPU", 1))))
-            gpu = gpu and granted.get("GPU", 0) > 0
-        # Not use_deterministic_algorithms: it does the same and imports torch's compiler, for a second and a half.
-        torch.set_deterministic_debug_mode("warn" if deterministic else "default")
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # for debugging
-        if gpu and deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
-        return torch.device("cuda" if gpu else "cpu")
+        if self.trial_resources is None:
+            return machine.take(deterministic=deterministic)
+        granted = self.trial_resources.required_resources
+        return machine.take(
+            threads=int(granted.get("CPU", 1)), gpu=granted.get("GPU", 0) > 0, deterministic=deterministic
+        )
 
     def _setup_logdir(self) -> None:
         if self._storage:

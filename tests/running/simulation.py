@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, S
 from orchestune.searchers.base import FINISHED
 from orchestune.storage.folder import Folder
 from orchestune.training.checkpoint import CheckpointStore
+from orchestune.training.copies import copies
 from orchestune.training.legs import REPORT, Leg, with_legs
 
 
@@ -97,6 +98,8 @@ def session(
     observe: Observer = lambda event, record: None,
     cpus: float = 1,
     store: CheckpointStore | None = None,
+    name: str = "toy",
+    overrides: Mapping[str, str] | None = None,
 ) -> Record:
     """Starts the run in `root`, or goes on with it, until its end."""
     paths = RunPaths(root)
@@ -104,14 +107,14 @@ def session(
     try:
         journal = Journal(paths.events)
         if journal.is_empty:
-            question = experiment.to_json() | {"name": "toy", "overrides": {}}
+            question = experiment.to_json() | {"name": name, "overrides": dict(overrides or {})}
             journal.append({"event": "question", "t": 0.0, "v": 1, "rev": 1, "question": question})
             journal.close()
             journal = Journal(paths.events)
         store = store or CheckpointStore(Folder(paths.trials))
         conductor = Conductor(experiment, journal, store, say=said, observe=observe)
         conductor.begin({"host": "here", "processes": []}, Room([{"CPU": cpus}], experiment.max_concurrent_trials))
-        execute(conductor, experiment.trainable)
+        execute(conductor, copies(experiment.trainable, experiment.executions_per_trial))
         return conductor.record
     finally:
         _forget(paths.events)
