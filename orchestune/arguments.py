@@ -106,6 +106,11 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     best.add_argument("run", type=Path, metavar="RUN")
     best.add_argument("--json", action="store_true", help="one JSON object")
 
+    plot = command("plot", "draw a run's learning curves, and say where the picture is")
+    plot.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    plot.add_argument("trial", nargs="?", metavar="TRIAL", help="this trial's curves (default: the best one's)")
+    plot.add_argument("--out", type=Path, metavar="FILE", help="a .png or .svg file (default: below RUN/plots)")
+
     for reading in (resume, show, best):
         _cluster(reading, default=None)
 

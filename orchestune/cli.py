@@ -1,4 +1,4 @@
-"""The command line: list, plan, run, resume, show, best; up, submit, runs, logs, stop, fetch, down; version.
+"""The command line: list, plan, run, resume, show, best, plot; up, submit, runs, logs, stop, fetch, down; version.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
 """
@@ -125,9 +125,7 @@ def show_(options: argparse.Namespace) -> int:
     from orchestune.report import words
 
     if options.trial is not None:
-        if options.trial not in record.trials:
-            raise UnknownName("trial", options.trial, record.trials)
-        trial = record.trials[options.trial]
+        trial = _trial(record, options.trial)
         shown = words.trial_json(trial) | {"error": trial.error, "scores": words.curve(trial)}
         print(words.dumps(shown) if options.json else "\n".join(words.trial_lines(record, trial)))
     elif options.json:
@@ -160,6 +158,18 @@ def best_(options: argparse.Namespace) -> int:
         )
     else:
         print("\n".join(words.summary(record, options.run)))
+    return 0
+
+
+def plot_(options: argparse.Namespace) -> int:
+    record = _record(options.run)
+    trial = None if options.trial is None else _trial(record, options.trial).id
+    from orchestune.report import picture
+    from orchestune.running.paths import RunPaths
+
+    path = options.out or RunPaths(options.run).picture(trial)
+    picture.save(picture.figure(record, trial), path)
+    print(path)
     return 0
 
 
@@ -226,6 +236,13 @@ def _record(run: Path) -> Any:
     return record
 
 
+def _trial(record: Any, name: str) -> Any:
+    """Raises UnknownName."""
+    if name not in record.trials:
+        raise UnknownName("trial", name, record.trials)
+    return record.trials[name]
+
+
 def _debug(options: argparse.Namespace, project: Path) -> int:
     from orchestune.debugging import debug
     from orchestune.overrides import apply_overrides
@@ -240,9 +257,7 @@ def _debug(options: argparse.Namespace, project: Path) -> int:
         debug(experiment, first, trial_seed(experiment.seed, 0))
         return 0
     record = _record(options.storage / options.run_name)
-    if options.trial not in record.trials:
-        raise UnknownName("trial", options.trial, record.trials)
-    trial = record.trials[options.trial]
+    trial = _trial(record, options.trial)
     experiment = apply_overrides(experiment, record.question["overrides"])
     debug(experiment, trial.config, trial_seed(experiment.seed, trial.number))
     return 0
@@ -270,6 +285,7 @@ COMMANDS = {
     "resume": resume_,
     "show": show_,
     "best": best_,
+    "plot": plot_,
     **{name: _on_cluster(name) for name in ("up", "submit", "runs", "logs", "stop", "fetch", "down")},
     "version": version_,
 }
