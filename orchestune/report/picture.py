@@ -21,6 +21,7 @@ from orchestune.running.record import Record, Trial
 
 FORMATS = (".png", ".svg")
 PANEL = (5.5, 4.0)  # inches
+CONFIG_WIDTH = 64  # characters in a panel
 DECADES = 100.0  # largest over smallest value from which an axis is logarithmic
 CHOSEN = "tab:blue"
 SIDES = {curves.TRAINING: "tab:orange", curves.VALIDATION: CHOSEN}
@@ -77,14 +78,13 @@ def _sides(axes: Axes, record: Record, trial: Trial) -> None:
         epoch = trial.best[0]
         x, y = judged.points[epoch]
         axes.axvline(x, color="grey", linestyle=":", linewidth=1, gid="best-epoch")
-        label = f"best epoch, {epoch}: {judged.metric} {words.number(y)}"
+        label = f"best epoch, {epoch}: {record.metric} {words.number(trial.best[1])}"
         axes.plot([x], [y], "o", color=SIDES[curves.VALIDATION], label=label, gid="best")
     names = {side.metric.removeprefix(curves.TRAINING).removeprefix(curves.VALIDATION) for side in sides}
     best = ", the best" if record.best is trial and len(record.trials) > 1 else ""
     _furnish(axes, record, sides, " ".join(sorted(names)))
-    axes.set_title(
-        "\n".join([f"trial {trial.id}{best}", *textwrap.wrap(words.config(trial.config), 70)[:2]]), fontsize="medium"
-    )
+    config = textwrap.wrap(words.config(trial.best_config), CONFIG_WIDTH, max_lines=2, placeholder=" ...")
+    axes.set_title("\n".join([f"trial {trial.id}{best}", *config]), fontsize="small")
     axes.legend(fontsize="small")
 
 
@@ -103,7 +103,7 @@ def _all(axes: Axes, record: Record, shown: Trial) -> None:
               linewidth=1, label=label, gid=f"trial-{trial.id}")  # fmt: skip
     _draw(axes, found[shown.id], color=CHOSEN, linewidth=2, label=f"trial {shown.id}", gid=f"trial-{shown.id}")
     _furnish(axes, record, list(found.values()), record.metric)
-    axes.set_title(f"{len(record.trials)} trials of {record.question['name']}", fontsize="medium")
+    axes.set_title(f"{len(record.trials)} trials of {record.question['name']}", fontsize="small")
     axes.legend(fontsize="small")
 
 
