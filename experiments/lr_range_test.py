@@ -22,8 +22,8 @@ def answer(record: Record) -> str:
     begun = next(epoch for epoch, loss in losses.items() if loss <= losses[1] - BEGUN * (losses[1] - losses[best]))
     ended = f"it is {losses[last]:.3f} at {rates[last]:.2g}, where the test ended"
     return (
-        f"The loss falls from a rate of {rates[begun]:.2g} on, is lowest, {losses[best]:.3f}, at {rates[best]:.2g}, and "
-        f"returns to less than {TOLERATED:g} times that up to {rates[stable]:.2g}, the largest stable rate; {ended}"
+        f"The loss falls from a rate of {rates[begun]:.2g} on, is lowest, {losses[best]:.3f}, at {rates[best]:.2g}, "
+        f"and returns to less than {TOLERATED:g} times that up to {rates[stable]:.2g}, the largest stable rate; {ended}"
         f"{', and not finite then' if last < max(trial.scores) else ''}. Suggested: half of the largest stable rate, "
         f"{rates[stable] / 2:.2g}. To search around it: orchestune run {BOUNDED} --set "
         f"lr='loguniform({rates[begun]:.2g},{rates[stable]:.2g})'"

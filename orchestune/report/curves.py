@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from orchestune.errors import RunStateError
 from orchestune.running.record import Record, Trial
@@ -51,6 +52,16 @@ def both_sides(record: Record, trial: Trial) -> list[Curve]:
         if names[0] != names[1] and all(name in trial.curves for name in names):
             return [curve(record, trial, name) for name in names]
     return [curve(record, trial, record.metric)]
+
+
+def apart(record: Record, trial: Trial) -> dict[str, Any]:
+    """Of the trial's configuration, what not all trials have alike."""
+    configs = [other.config for other in record.trials.values()]
+    return {
+        name: value
+        for name, value in trial.config.items()
+        if any(name not in config or config[name] != value for config in configs)
+    }
 
 
 def chosen(record: Record, trial: str | None) -> Trial:

@@ -25,8 +25,9 @@ CONFIG_WIDTH = 64  # characters in a panel
 DECADES = 100.0  # largest over smallest value from which an axis is logarithmic
 CHOSEN = "tab:blue"
 SIDES = {curves.TRAINING: "tab:orange", curves.VALIDATION: CHOSEN}
+FEW = 8  # trials that are told apart by name; of more, only what became of them
 # How far a trial's curve fades, by what became of it.
-SHADES = {"finished": 0.8, "stopped": 0.25, "diverged": 0.25, "failed": 0.25}
+SHADES = {"finished": 0.8, "stopped": 0.3, "diverged": 0.3, "failed": 0.25}
 UNENDED = 0.5
 # The same file for the same run, with its words as words: small, and a change of it can be read.
 SVG: dict[Any, Any] = {"svg.hashsalt": "orchestune", "svg.fonttype": "none"}
@@ -91,20 +92,33 @@ def _sides(axes: Axes, record: Record, trial: Trial) -> None:
 def _all(axes: Axes, record: Record, shown: Trial) -> None:
     """What is searched, of every trial; `shown` on top of the others."""
     found = {trial.id: curves.curve(record, trial, record.metric) for trial in record.trials.values()}
-    counts = words.counts(record)
-    told = set()
-    for trial in record.trials.values():
-        if trial is shown:
-            continue
+    labels = _configs(record) if len(found) <= FEW else _states(record)
+    for number, trial in enumerate(record.trials.values()):
+        style = {"color": CHOSEN, "linewidth": 2, "zorder": 3} if trial is shown else {
+            "color": f"C{1 + number % 9}" if len(found) <= FEW else "black",
+            "alpha": SHADES.get(trial.state, UNENDED),
+            "linewidth": 1,
+        }  # fmt: skip
         dashes = "--" if trial.state == "diverged" else "-"
-        label = None if trial.state in told else f"{counts[trial.state]} {trial.state}"
-        told.add(trial.state)
-        _draw(axes, found[trial.id], color="black", alpha=SHADES.get(trial.state, UNENDED), linestyle=dashes,
-              linewidth=1, label=label, gid=f"trial-{trial.id}")  # fmt: skip
-    _draw(axes, found[shown.id], color=CHOSEN, linewidth=2, label=f"trial {shown.id}", gid=f"trial-{shown.id}")
+        label = labels.get(trial.id, f"trial {trial.id}" if trial is shown else None)
+        _draw(axes, found[trial.id], gid=f"trial-{trial.id}", label=label, linestyle=dashes, **style)
     _furnish(axes, record, list(found.values()), record.metric)
-    axes.set_title(f"{len(record.trials)} trials of {record.question['name']}", fontsize="small")
-    axes.legend(fontsize="small")
+    axes.set_title(f"{len(found)} trials of {record.question['name']}", fontsize="small")
+    axes.legend(fontsize="small" if len(found) > FEW else "x-small")
+
+
+def _configs(record: Record) -> dict[str, str]:
+    """Trial -> what sets it apart, and what became of it."""
+    return {
+        trial.id: f"{words.config(curves.apart(record, trial)) or trial.id}, {trial.state}"
+        for trial in record.trials.values()
+    }
+
+
+def _states(record: Record) -> dict[str, str]:
+    """The first trial in each state -> how many there are."""
+    first = {trial.state: trial.id for trial in reversed(record.trials.values())}
+    return {first[state]: f"{count} {state}" for state, count in words.counts(record).items()}
 
 
 def _draw(axes: Axes, curve: Curve, *, gid: str | None = None, **style: Any) -> None:
