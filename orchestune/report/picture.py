@@ -29,6 +29,7 @@ FEW = 8  # trials that are told apart by name; of more, only what became of them
 # How far a trial's curve fades, by what became of it.
 SHADES = {"finished": 0.8, "stopped": 0.3, "diverged": 0.3, "failed": 0.25}
 UNENDED = 0.5
+PALEST = 0.55  # where curves have colours to be told apart by
 # The same file for the same run, with its words as words: small, and a change of it can be read.
 SVG: dict[Any, Any] = {"svg.hashsalt": "orchestune", "svg.fonttype": "none"}
 UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".png": {"Software": None}}
@@ -96,7 +97,7 @@ def _all(axes: Axes, record: Record, shown: Trial) -> None:
     for number, trial in enumerate(record.trials.values()):
         style = {"color": CHOSEN, "linewidth": 2, "zorder": 3} if trial is shown else {
             "color": f"C{1 + number % 9}" if len(found) <= FEW else "black",
-            "alpha": SHADES.get(trial.state, UNENDED),
+            "alpha": max(SHADES.get(trial.state, UNENDED), PALEST if len(found) <= FEW else 0),
             "linewidth": 1,
         }  # fmt: skip
         dashes = "--" if trial.state == "diverged" else "-"
