@@ -49,7 +49,7 @@ def both_sides(record: Record, trial: Trial) -> list[Curve]:
     """
     other = TRAINING + record.metric.removeprefix(VALIDATION)
     for names in ((other, record.metric), LOSSES):
-        if names[0] != names[1] and all(name in trial.curves for name in names):
+        if all(name in trial.curves for name in names):
             return [curve(record, trial, name) for name in names]
     return [curve(record, trial, record.metric)]
 
