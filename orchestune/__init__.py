@@ -11,7 +11,7 @@ The life of a trial:
  7 schedulers/asha.py          decide -> continue, pause or stop           journal: report with the decision
  8 searchers/hyperopt.py       told, with the epoch
  9 running/feed.py             the leg is over; later another, or the end  journal: end, with why
-10 report/                     journal -> table, best, TensorBoard
+10 report/                     journal -> table, best, curves, TensorBoard
 """
 
 from __future__ import annotations

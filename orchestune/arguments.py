@@ -122,6 +122,11 @@ def parser_of(does: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Any]:
     verify.add_argument("--address", help="a Ray cluster that is up (default: a local one)")
     verify.add_argument("--data", type=Path, metavar="DIR", help="the data's folder, if it has moved")
 
+    plot = command("plot", "draw a run's learning curves, and say where the picture is")
+    plot.add_argument("run", type=folder_of_run, metavar="RUN", help="the run's folder")
+    plot.add_argument("trial", nargs="?", metavar="TRIAL", help="this trial's curves (default: the best one's)")
+    plot.add_argument("--out", type=Path, metavar="FILE", help="a .png or .svg file (default: below RUN/plots)")
+
     for reading in (resume, show, best):
         _cluster(reading, default=None)
 

@@ -1,4 +1,4 @@
-"""The command line: new, list, plan, run, resume, show, best, verify; up, submit, runs, logs, stop, fetch, down;
+"""The command line: new, list, plan, run, resume, show, best, verify, plot; up, submit, runs, logs, stop, fetch, down;
 version.
 
 Exit codes: 0; 1 when trials failed by the code's or the machine's fault; 2 wrong input; 130 interrupted.
@@ -130,9 +130,7 @@ def show_(options: argparse.Namespace) -> int:
     from orchestune.report import words
 
     if options.trial is not None:
-        if options.trial not in record.trials:
-            raise UnknownName("trial", options.trial, record.trials)
-        trial = record.trials[options.trial]
+        trial = _trial(record, options.trial)
         shown = words.trial_json(trial) | {"error": trial.error, "scores": words.curve(trial)}
         print(words.dumps(shown) if options.json else "\n".join(words.trial_lines(record, trial)))
     elif options.json:
@@ -165,6 +163,18 @@ def verify_(options: argparse.Namespace) -> int:
     from orchestune.winner.commands import verify
 
     return verify(options)
+
+
+def plot_(options: argparse.Namespace) -> int:
+    record = read(options.run)
+    trial = None if options.trial is None else _trial(record, options.trial).id
+    from orchestune.report import picture
+    from orchestune.running.paths import RunPaths
+
+    path = options.out or RunPaths(options.run).picture(trial)
+    picture.save(picture.figure(record, trial), path)
+    print(path)
+    return 0
 
 
 def _on_cluster(name: str) -> Callable[[argparse.Namespace], int]:
@@ -220,6 +230,13 @@ def _use_data(folder: Path | str | None) -> None:
         use_data_folder(Path(folder))
 
 
+def _trial(record: Any, name: str) -> Any:
+    """Raises UnknownName."""
+    if name not in record.trials:
+        raise UnknownName("trial", name, record.trials)
+    return record.trials[name]
+
+
 def _debug(options: argparse.Namespace, project: Path) -> int:
     from orchestune.debugging import debug
     from orchestune.overrides import apply_overrides
@@ -234,9 +251,7 @@ def _debug(options: argparse.Namespace, project: Path) -> int:
         debug(experiment, first, trial_seed(experiment.seed, 0))
         return 0
     record = read(options.storage.folder / options.run_name)
-    if options.trial not in record.trials:
-        raise UnknownName("trial", options.trial, record.trials)
-    trial = record.trials[options.trial]
+    trial = _trial(record, options.trial)
     experiment = apply_overrides(experiment, record.question["overrides"])
     debug(experiment, trial.config, trial_seed(experiment.seed, trial.number))
     return 0
@@ -266,6 +281,7 @@ COMMANDS = {
     "show": show_,
     "best": best_,
     "verify": verify_,
+    "plot": plot_,
     **{name: _on_cluster(name) for name in ("up", "submit", "runs", "logs", "stop", "fetch", "down")},
     "version": version_,
 }

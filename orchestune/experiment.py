@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # What `to_json` writes in its own way, and what is no part of the question: functions of the code.
 NOT_PLAIN = {"trainable", "space", "searcher", "scheduler", "early_stopping", "resources", "prepare", "answer"}
 REFINES = "refines_score"  # said by a trainable, and in the journal where it is so
+X_AXIS = "x_axis"  # the same: the metric that curves are drawn over, where that is not the epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +125,11 @@ class Experiment:
         return bool(getattr(self.trainable, REFINES, False))
 
     @property
+    def x_axis(self) -> str | None:
+        """The metric that the trainable's curves are drawn over; None for the epoch."""
+        return getattr(self.trainable, X_AXIS, None)
+
+    @property
     def sign(self) -> int:
         """Makes a metric higher-is-better."""
         return 1 if self.mode == "max" else -1
@@ -144,6 +150,7 @@ class Experiment:
             **plain,
             "points_to_evaluate": self.points,
             **({REFINES: True} if self.refines_score else {}),
+            **({X_AXIS: self.x_axis} if self.x_axis else {}),
         }
 
 

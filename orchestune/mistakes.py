@@ -71,8 +71,9 @@ def _trainable_mistakes(e: Experiment) -> list[str]:
         if getattr(t, name) is getattr(Trainable, name)
     ]
     reported = getattr(t, "metrics", None)
-    if reported is not None and e.metric not in reported:
-        mistakes.append(str(UnknownName("metric", e.metric, reported)))
+    for kind, name in (("metric", e.metric), ("metric for the x axis", e.x_axis)):
+        if not (reported is None or name is None or name in reported):
+            mistakes.append(str(UnknownName(kind, name, reported)))
     return mistakes
 
 

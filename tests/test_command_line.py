@@ -339,7 +339,7 @@ def test_commands_that_read_are_fast_and_import_little(words: list[str], run_of_
     words = [*words, str(run_of_200)] if words != ["list"] else words
     heavy = (
         "import sys, orchestune.cli as c; c.main(sys.argv[1:]); "
-        "print(sorted({'ray', 'torch', 'numpy', 'tensorboard'} & {*sys.modules}))"
+        "print(sorted({'ray', 'torch', 'numpy', 'tensorboard', 'matplotlib'} & {*sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", heavy, *words], cwd=HOUSE, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -119,7 +119,11 @@ def test_commands_in_the_readme_exist() -> None:
     _, commands = parser_of(COMMANDS)
     text = "\n".join(blocks((HOUSE / "README.md").read_text(), "sh"))
     named = re.findall(r"^orchestune (\w+)", text, re.MULTILINE)
-    assert set(named) == {"new", "list", "plan", "run", "resume", "show", "best", "verify"} <= set(commands.choices)
+    assert (
+        set(named)
+        == {"new", "list", "plan", "run", "resume", "show", "best", "verify", "plot"}
+        <= set(commands.choices)
+    )
     targets = re.findall(r"^make (\w+)", text, re.MULTILINE)
     makefile = (HOUSE / "Makefile").read_text()
     assert targets == ["demo", "test"]

@@ -64,6 +64,10 @@ class RunPaths:
         """The trial's one file in TensorBoard, whose name for such files it must contain."""
         return self.tensorboard / trial / f"events.out.tfevents.{trial}"
 
+    def picture(self, trial: str | None) -> Path:
+        """Of one trial's curves, or of the run's."""
+        return self.root / "plots" / f"{trial or 'curves'}.png"
+
     @classmethod
     def create(cls, storage: Path, name: str) -> RunPaths:
         """Makes the folder STORAGE/NAME, which must be new. Raises RunNameError, StorageError."""

@@ -32,6 +32,7 @@ class Trial:
     leg: int = 0  # the newest leg's number
     leg_open: bool = False  # a worker has it, or had it when the driver died
     scores: dict[int, float] = field(default_factory=dict)  # epoch -> score as reported; NaN where diverged
+    curves: dict[str, dict[int, float]] = field(default_factory=dict)  # of each metric that is a number, the same
     decision: str | None = None  # the last report's
     retries: int = 0  # legs lost since the last report
     status: str | None = None  # one of ENDED, or None
@@ -102,8 +103,9 @@ class Trial:
 class Record:
     """A run as its journal tells it: what an experiment's `answer` is given.
 
-    `trials` by id, oldest first; `best` the winner; `test` its metrics on data the search never saw; `metric` and
-    `maximize` say what scores are; `question` holds every setting, `epochs` and `elapsed` what was spent.
+    `trials` by id, oldest first, each with its `curves`; `best` the winner; `test` its metrics on data the search never
+    saw; `metric` and `maximize` say what scores are; `question` holds every setting, `epochs` and `elapsed` what was
+    spent.
     """
 
     question: dict[str, Any] = field(default_factory=dict)
@@ -210,6 +212,9 @@ class Record:
         trial = self.trials[event["trial"]]
         score = event["score"]
         trial.scores[event["epoch"]] = math.nan if score is None else score
+        for name, value in event.get("metrics", {}).items():
+            if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+                trial.curves.setdefault(name, {})[event["epoch"]] = math.nan if value is None else value
         trial.decision, trial.retries = event["decision"], 0
         trial.status_due, trial.why = event.get("status"), event.get("why", "")
         trial.seconds += event["seconds"]

@@ -41,6 +41,7 @@ class TorchTrainable(Worker):
     Params = BaseParams  # what may be set; a subclass's own `Params` derives from it and adds fields with defaults
 
     metrics: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")  # what each epoch reports
+    x_axis: ClassVar[str | None] = None  # of these, what curves are drawn over; None: the epoch
     seed: int = 0  # of the weights, the data's order and whatever else is drawn
     max_epochs: int | None = None  # of this trial at the most, as its run says; None where there is no run
     deterministic: ClassVar[bool] = True  # slower kernels where a GPU's faster ones add up in any order

@@ -27,7 +27,9 @@ from tests.training.tiny import Tiny
 ROOT = Path(__file__).parents[2]
 # Not the defaults, and legal for every trainable.
 OTHER = {"lr": 0.007, "batch_size": 20, "weight_decay": 0.1, "schedule": {"name": "cosine", "epochs": 4}}
-SMALL: dict[str, dict[str, Any]] = {"MnistMLP": {"images": 500}}  # enough to see what is to be seen
+SMALL: dict[str, dict[str, Any]] = {  # enough to see what is to be seen
+    name: {"images": 500} for name in ("MnistMLP", "MnistBothSides", "MnistLrRange", "MnistLrRule")
+}
 
 
 def found() -> list[type[TorchTrainable]]:
