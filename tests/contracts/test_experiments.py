@@ -13,8 +13,9 @@ from tests.conftest import NEEDS_MNIST
 from tests.end_to_end.test_on_ray import Listener
 
 HOUSE = Path(__file__).parents[2]
-NAMES = [pytest.param(name, marks=[NEEDS_MNIST] if name.startswith("mnist") else []) for name in catalog.names(HOUSE)]
-SMALL = {"mnist_mlp": {"set images": "500"}}  # enough to see that it runs
+ON_MNIST = [name for name in catalog.names(HOUSE) if name.startswith("mnist")]
+NAMES = [pytest.param(name, marks=[NEEDS_MNIST] if name in ON_MNIST else []) for name in catalog.names(HOUSE)]
+SMALL = {name: {"set images": "500"} for name in ON_MNIST}  # enough to see that it runs
 
 
 @pytest.fixture(params=NAMES)
