@@ -45,6 +45,7 @@ class Trial:
     examples: float = 0.0  # trained on, over all epochs
     hosts: list[str] = field(default_factory=list)  # the machines that trained it, one after another
     turns: list[Turn] = field(default_factory=list)  # oldest first
+    spreads: dict[int, float] = field(default_factory=dict)  # epoch -> its score's standard deviation over the copies
     refines: bool = False  # its newest score counts, as the mean over the most folds does, and not its best one
 
     @property
@@ -78,6 +79,11 @@ class Trial:
             return max(finite)
         sign = 1 if self.maximize else -1
         return max(finite, key=lambda pair: (sign * pair[1], -pair[0]))
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of its best epoch's score over the trainings of its configuration; None of one."""
+        return self.spreads.get(self.best[0]) if self.best else None
 
     @property
     def best_config(self) -> dict[str, Any]:
@@ -210,6 +216,9 @@ class Record:
         trial = self.trials[event["trial"]]
         score = event["score"]
         trial.scores[event["epoch"]] = math.nan if score is None else score
+        spread = event.get("metrics", {}).get(f"{self.metric}_sd")
+        if spread is not None and math.isfinite(spread):
+            trial.spreads[event["epoch"]] = spread
         trial.decision, trial.retries = event["decision"], 0
         trial.status_due, trial.why = event.get("status"), event.get("why", "")
         trial.seconds += event["seconds"]

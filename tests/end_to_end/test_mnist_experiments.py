@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
@@ -65,3 +66,49 @@ def test_a_dictionary_and_a_function_ask_the_same_question(run: Any) -> None:
     assert written.test == built.test
     for name, record in (("mnist_bayesopt", written), ("mnist_build_model", built)):
         assert without_figures(told(record)) == without_figures(quoted(name))
+
+
+def test_hyperbands_epochs_are_the_papers_plan(run: Any) -> None:
+    """For 4 epochs: 3 trials to epoch 1 and the best of them to 4; then 2 to 4."""
+    record = run("mnist_hyperband", "--max-epochs", "4")
+    trials = [*record.trials.values()]  # in the order of their birth: bracket after bracket
+    assert sorted(trial.epochs for trial in trials[:3]) == [1, 1, 4]
+    assert max(trials[:3], key=lambda trial: trial.scores[1]).epochs == 4
+    assert [trial.epochs for trial in trials[3:]] == [4, 4]
+    best = max(trial.best[1] for trial in record.trials.values() if trial.best)
+    assert record.best
+    assert record.best.best
+    assert record.best.best[1] == best
+    assert without_figures(told(record)) == without_figures(quoted("mnist_hyperband"))
+
+
+def test_repeats_report_both_trainings(run: Any, tmp_path: Path) -> None:
+    record = run("mnist_repeats", "--num-samples", "3", "--max-epochs", "2")
+    reports = [
+        event for event in read_events(tmp_path / "mnist_repeats" / "events.jsonl") if event["event"] == "report"
+    ]
+    assert len(reports) == 6
+    for report in reports:
+        copies = [report["metrics"][f"val_accuracy_{number}"] for number in (0, 1)]
+        assert report["score"] == pytest.approx(fmean(copies))
+        assert record.trials[report["trial"]].spreads[report["epoch"]] == pytest.approx(stdev(copies))
+    assert any(report["metrics"]["val_accuracy_sd"] > 0 for report in reports), "another seed is another training"
+    first, second = sorted((trial.best[1] for trial in record.ranked if trial.best), reverse=True)[:2]
+    assert record.best
+    assert record.best.spread is not None
+    assert f"spread {record.best.spread:.4f}" in told(record)
+    verdict = "within" if first - second <= record.best.spread else "outside"
+    assert f"is {first - second:.4f} behind, {verdict} that spread" in told(record)
+
+
+def test_the_sequence_trains_no_configuration_twice(run: Any) -> None:
+    record = run("mnist_sequential", "--max-epochs", "1")
+    asked = [(trial.config["lr"], trial.config["hidden"][0]) for trial in record.trials.values()]
+    assert asked[:3] == [(0.01, 64), (0.001, 64), (0.0001, 64)]
+    scores = {pair: trial.best[1] for pair, trial in zip(asked, record.trials.values(), strict=True) if trial.best}
+    best = max(asked[:3], key=lambda pair: scores[pair])[0]
+    assert asked[3:] == [(best, 32), (best, 128)], "64 units with the best rate are known from step 1"
+    assert record.best
+    assert record.best.best
+    assert record.best.best[1] == max(scores.values())
+    assert without_figures(told(record)) == without_figures(quoted("mnist_sequential"))
