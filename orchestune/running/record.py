@@ -46,6 +46,7 @@ class Trial:
     examples: float = 0.0  # trained on, over all epochs
     hosts: list[str] = field(default_factory=list)  # the machines that trained it, one after another
     turns: list[Turn] = field(default_factory=list)  # oldest first
+    metric: str = ""  # whose values are its scores
     refines: bool = False  # its newest score counts, as the mean over the most folds does, and not its best one
 
     @property
@@ -79,6 +80,12 @@ class Trial:
             return max(finite)
         sign = 1 if self.maximize else -1
         return max(finite, key=lambda pair: (sign * pair[1], -pair[0]))
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of its best epoch's score over the trainings of its configuration; None of one."""
+        spreads = self.curves.get(f"{self.metric}_sd", {})
+        return spreads.get(self.best[0]) if self.best else None
 
     @property
     def best_config(self) -> dict[str, Any]:
@@ -197,7 +204,7 @@ class Record:
         trial = self.trials.get(event["trial"])
         if trial is None:
             refines = bool(self.question.get("refines_score"))
-            trial = Trial(event["trial"], event["config"], self.maximize, refines=refines)
+            trial = Trial(event["trial"], event["config"], self.maximize, metric=self.metric, refines=refines)
             self.trials[trial.id] = trial
         start = event["from"]
         if event["config"] != trial.config or (start and start[0] != trial.id):

@@ -14,7 +14,9 @@ from tests.conftest import NEEDS_MNIST
 from tests.end_to_end.test_on_ray import Listener
 
 HOUSE = Path(__file__).parents[2]
-ON_MNIST = ("mnist_mlp", "mnist_learning_curves", "lr_range_test", "batch_size")
+ON_MNIST = [
+    name for name in catalog.names(HOUSE) if name.startswith("mnist") or name in ("lr_range_test", "batch_size")
+]
 NAMES = [pytest.param(name, marks=[NEEDS_MNIST] if name in ON_MNIST else []) for name in catalog.names(HOUSE)]
 SMALL = {name: {"set images": "500"} for name in ON_MNIST}  # enough to see that it runs
 
