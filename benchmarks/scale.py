@@ -1,12 +1,14 @@
 """What limits a run on many workers: how many results a second its driver can answer, and what each part of that costs.
 
 No cluster is needed: `benchmarks/driver.py` asks the conductor as Ray Tune would, without workers. What is said of 10,
-100 and 1,000 of them follows by arithmetic, in docs/scale.md. What has been made cheaper is measured beside what it was.
+100 and 1,000 of them follows by arithmetic and is written into docs/scale.md. What has been made cheaper is measured
+beside what it was.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import shutil
@@ -19,19 +21,22 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.driver import EXPERIMENT, Driver, unsynced
-from benchmarks.result import Headline, keep, options
+from benchmarks.driver import EXPERIMENT, Driver, Observer, unsynced
+from benchmarks.page import quote
+from benchmarks.result import FOLDER, Headline, keep, options
 from orchestune import Asha, Resources
 from orchestune.console import ProgressConsole
 from orchestune.report.tensorboard import TensorBoardLog
+from orchestune.running.journal import Event
 from orchestune.running.pool import Pool
+from orchestune.running.record import Record
 from orchestune.schedulers import Report
 from orchestune.schedulers.asha import AshaScheduler
 from orchestune.training.checkpoint import CheckpointStore, Place
 
 DISK = "/var/tmp"  # /tmp may be memory
 LIVE = (10, 100, 1000)
-REPORTS = 2000
+EPOCH_S, MEGABYTES = 60, 50  # of the run that docs/scale.md reckons with
 
 
 def milliseconds(what: Callable[[], Any], times: int) -> float:
@@ -53,24 +58,72 @@ def history(folder: Path, trials: int) -> None:
     driver.close()
 
 
-def conductor(root: Path, past: Path, workers: int, reports: int) -> dict[str, Any]:
-    """Of a run that goes on after `past`, with and without waiting for the disk."""
-    folder = root / f"{workers}-workers"
-    folder.mkdir()
+def resumed(root: Path, past: Path, workers: int) -> Driver:
+    """The run goes on after `past` on so many workers, all of which train."""
+    folder = Path(tempfile.mkdtemp(dir=root))
     shutil.copy(past / "events.jsonl", folder)
     driver = Driver(folder, workers)
     with unsynced():
         driver.answer(workers)
+    return driver
+
+
+def conductor(driver: Driver, reports: int) -> dict[str, Any]:
+    """With and without waiting for the disk."""
+    with unsynced():
         free = driver.answer(reports)
     synced = driver.answer(reports)
-    driver.close()
-    share = 1 - synced.results_per_s / free.results_per_s
     return {
         "on_the_disk": synced.to_json(),
         "without_fsync": free.to_json(),
-        "share_of_fsync": round(share, 3),
+        "share_of_fsync": round(1 - synced.results_per_s / free.results_per_s, 3),
         "replay_s": round(driver.replay_s, 2),
     }
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class EveryEvent(ProgressConsole):
+    """As it was: the live table made anew at every event."""
+
+    def _show_in_time(self) -> None:
+        self._show()
+
+
+def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
+    """The pace while somebody listens; the last of them is what a run on a terminal has."""
+    silent, found = driver.observe, {}
+    for name, made, terminal, count in (
+        ("nobody", (), io.StringIO(), reports),
+        ("a line for each ended trial", (ProgressConsole(),), io.StringIO(), reports),
+        ("live table, made at every event", (EveryEvent(),), Terminal(), 20),
+        ("live table", (ProgressConsole(),), Terminal(), reports),
+        ("TensorBoard", (TensorBoardLog(),), io.StringIO(), reports),
+        ("live table and TensorBoard", (ProgressConsole(), TensorBoardLog()), Terminal(), reports),
+    ):
+        for one in made:
+            one.open(terminal, EXPERIMENT, driver.paths)
+        driver.observe = told(made, driver.trials)
+        driver.answer(count // 10)  # what is made once
+        found[name] = driver.answer(count).to_json()
+        for one in made:
+            one.close()
+    driver.observe = silent
+    return found
+
+
+def told(made: Any, first: int) -> Observer:
+    """Tells them; TensorBoard of the trials from the `first` on, since it would write the files of those before."""
+
+    def observe(event: Event, record: Record) -> None:
+        for one in made:
+            if int(event.get("trial", -1)) >= first or not isinstance(one, TensorBoardLog):
+                one.observe(event, record)
+
+    return observe
 
 
 def fsync_ms(root: Path, times: int) -> float:
@@ -132,3 +185,85 @@ def checkpoint_ms(root: Path, megabytes: int, times: int) -> float:
 
 def _fill(folder: Path, data: bytes) -> None:
     (folder / "state.pt").write_bytes(data)
+
+
+def measured(root: Path, *, quick: bool) -> dict[str, Any]:
+    ended, reports, times = (500, 100, 20) if quick else (10_000, 2000, 200)
+    found: dict[str, Any] = {"ended_trials": ended, "fsync_ms": round(fsync_ms(root, times), 3)}
+    history(root / "past", ended)
+    found["conductor"] = {}
+    for workers in LIVE:
+        driver = resumed(root, root / "past", workers)
+        found["conductor"][str(workers)] = figures = conductor(driver, reports)
+        print(f"{workers:5} workers  {figures['on_the_disk']}, {figures['share_of_fsync']:.0%} of it fsync", flush=True)
+        if workers == LIVE[-1]:
+            found["listeners"] = listeners(driver, reports)
+            for name, pace in found["listeners"].items():
+                print(f"      {name}: {pace['results_per_s']} results a second", flush=True)
+        driver.close()
+    found["asha_ms"] = {
+        str(scores): {
+            "percentile of the rung": round(asha_ms(PercentileAsha, scores, times), 4),
+            "rung in order": round(asha_ms(AshaScheduler, scores, times), 4),
+        }
+        for scores in (10_000, 100_000)
+    }
+    found["pool_us"] = {str(machines): round(pool_us(machines, times), 1) for machines in (10, 1000)}
+    found["checkpoint_ms"] = {
+        str(size): round(checkpoint_ms(root, size, max(5, times // size)), 1) for size in (1, MEGABYTES)
+    }
+    for name in ("asha_ms", "pool_us", "checkpoint_ms"):
+        print(f"{name}: {found[name]}", flush=True)
+    return found
+
+
+def quoted() -> dict[str, float]:
+    """Of other benchmarks: what Ray Tune itself takes, and a suggestion."""
+    cost = json.loads((FOLDER / "trial_cost.json").read_text())["steady_ms_per_trial"]
+    asked = json.loads((FOLDER / "suggestion_cost.json").read_text())["milliseconds"]
+    return {"tune_ms": cost["ours"], **{f"{name}_ms": asked[name]["500"] for name in ("multifidelity", "hyperopt")}}
+
+
+def reckoned(found: dict[str, Any]) -> str:
+    """What follows for 10, 100 and 1,000 workers: the page's table."""
+    pace, given = found["listeners"]["live table and TensorBoard"]["results_per_s"], found["quoted"]
+    rows: list[tuple[str, list[str]]] = [
+        ("workers", [f"{workers:,}" for workers in LIVE]),
+        (f"results a second, at {EPOCH_S} s an epoch", [_number(workers / EPOCH_S) for workers in LIVE]),
+        ("shortest epoch that the driver keeps up with, s", [_number(workers / pace) for workers in LIVE]),
+        ("the same of Ray Tune's own loop, s", [_number(workers * given["tune_ms"] / 1000) for workers in LIVE]),
+        ("shortest trial, asked of multifidelity, s", [_number(w * given["multifidelity_ms"] / 1000) for w in LIVE]),
+        ("shortest trial, asked of hyperopt, s", [_number(w * given["hyperopt_ms"] / 1000) for w in LIVE]),
+        (f"MB/s of checkpoints, {MEGABYTES} MB an epoch", [_number(w * MEGABYTES / EPOCH_S) for w in LIVE]),
+        ("disks such as this one which that keeps busy", [_number(w * _disk_s(found) / EPOCH_S) for w in LIVE]),
+    ]
+    return "\n".join(f"{name:50}" + "".join(f"{value:>9}" for value in values) for name, values in rows) + "\n"
+
+
+def _disk_s(found: dict[str, Any]) -> float:
+    return float(found["checkpoint_ms"][str(MEGABYTES)]) / 1000
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def main() -> None:
+    chosen = options(__doc__.partition("\n")[0])
+    with tempfile.TemporaryDirectory(prefix="orchestune-", dir=DISK) as root:
+        found = measured(Path(root), quick=chosen.quick)
+    found["quoted"] = quoted()
+    print(f"\n{reckoned(found)}")
+    headline = Headline(
+        name=f"results a second that the driver answers with {LIVE[-1]} live trials and {found['ended_trials']} ended "
+        "ones, each on the disk, in the live table and in TensorBoard",
+        value=found["listeners"]["live table and TensorBoard"]["results_per_s"],
+        aim=">= 100",
+    )
+    keep(__file__, chosen, headline, found)
+    if not chosen.quick:
+        quote("scale", reckoned(found))
+
+
+if __name__ == "__main__":
+    main()
