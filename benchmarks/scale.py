@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,6 +37,8 @@ from orchestune.training.checkpoint import CheckpointStore, Place
 
 DISK = "/var/tmp"  # /tmp may be memory
 LIVE = (10, 100, 1000)
+WHOLE = "live table, TensorBoard, and on the disk"
+ROUNDS = 5  # of which the median counts
 EPOCH_S, MEGABYTES = 60, 50  # of the run that docs/scale.md reckons with
 
 
@@ -69,14 +72,17 @@ def resumed(root: Path, past: Path, workers: int) -> Driver:
 
 
 def conductor(driver: Driver, reports: int) -> dict[str, Any]:
-    """With and without waiting for the disk."""
-    with unsynced():
-        free = driver.answer(reports)
-    synced = driver.answer(reports)
+    """With and without waiting for the disk, by turns: what else the disk has to do changes meanwhile."""
+    free, synced = [], []
+    for _ in range(ROUNDS):
+        with unsynced():
+            free.append(driver.answer(reports // ROUNDS))
+        synced.append(driver.answer(reports // ROUNDS))
+    without, on_disk = (sorted(paces, key=lambda pace: pace.results_per_s)[ROUNDS // 2] for paces in (free, synced))
     return {
-        "on_the_disk": synced.to_json(),
-        "without_fsync": free.to_json(),
-        "share_of_fsync": round(1 - synced.results_per_s / free.results_per_s, 3),
+        "on_the_disk": on_disk.to_json(),
+        "without_fsync": without.to_json(),
+        "share_of_fsync": round(1 - on_disk.results_per_s / without.results_per_s, 3),
         "replay_s": round(driver.replay_s, 2),
     }
 
@@ -94,7 +100,7 @@ class EveryEvent(ProgressConsole):
 
 
 def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
-    """The pace while somebody listens; the last of them is what a run on a terminal has."""
+    """The pace while somebody listens, without waiting for the disk; the last is with it: a run on a terminal."""
     silent, found = driver.observe, {}
     for name, made, terminal, count in (
         ("nobody", (), io.StringIO(), reports),
@@ -102,13 +108,14 @@ def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
         ("live table, made at every event", (EveryEvent(),), Terminal(), 20),
         ("live table", (ProgressConsole(),), Terminal(), reports),
         ("TensorBoard", (TensorBoardLog(),), io.StringIO(), reports),
-        ("live table and TensorBoard", (ProgressConsole(), TensorBoardLog()), Terminal(), reports),
+        (WHOLE, (ProgressConsole(), TensorBoardLog()), Terminal(), reports),
     ):
         for one in made:
             one.open(terminal, EXPERIMENT, driver.paths)
         driver.observe = told(made, driver.trials)
-        driver.answer(count // 10)  # what is made once
-        found[name] = driver.answer(count).to_json()
+        with nullcontext() if name == WHOLE else unsynced():
+            driver.answer(count // 10)  # what is made once
+            found[name] = driver.answer(count).to_json()
         for one in made:
             one.close()
     driver.observe = silent
@@ -226,9 +233,9 @@ def quoted() -> dict[str, float]:
 
 def reckoned(found: dict[str, Any]) -> str:
     """What follows for 10, 100 and 1,000 workers: the page's table."""
-    pace, given = found["listeners"]["live table and TensorBoard"]["results_per_s"], found["quoted"]
+    pace, given = found["listeners"][WHOLE]["results_per_s"], found["quoted"]
     rows: list[tuple[str, list[str]]] = [
-        ("workers", [f"{workers:,}" for workers in LIVE]),
+        ("reckoned for so many workers", [f"{workers:,}" for workers in LIVE]),
         (f"results a second, at {EPOCH_S} s an epoch", [_number(workers / EPOCH_S) for workers in LIVE]),
         ("shortest epoch that the driver keeps up with, s", [_number(workers / pace) for workers in LIVE]),
         ("the same of Ray Tune's own loop, s", [_number(workers * given["tune_ms"] / 1000) for workers in LIVE]),
@@ -257,7 +264,7 @@ def main() -> None:
     headline = Headline(
         name=f"results a second that the driver answers with {LIVE[-1]} live trials and {found['ended_trials']} ended "
         "ones, each on the disk, in the live table and in TensorBoard",
-        value=found["listeners"]["live table and TensorBoard"]["results_per_s"],
+        value=found["listeners"][WHOLE]["results_per_s"],
         aim=">= 100",
     )
     keep(__file__, chosen, headline, found)
