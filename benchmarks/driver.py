@@ -24,6 +24,7 @@ from orchestune.schedulers.base import Decision
 from orchestune.training.checkpoint import CheckpointStore
 from orchestune.training.legs import Leg
 
+Clock = Callable[[], float]
 Observer = Callable[[Event, Record], None]
 
 EXPERIMENT = Experiment(
@@ -59,24 +60,27 @@ class Pace:
 class Driver:
     """A session of the run in `folder`, on `workers` machines of one CPU; every score is drawn by chance."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    def __init__(
+        self, folder: Path, workers: int, experiment: Experiment = EXPERIMENT, clock: Clock = time.perf_counter
+    ) -> None:
         folder.mkdir(exist_ok=True)
+        self.experiment, self._clock = experiment, clock
         self.paths = RunPaths(folder)
         if not self.paths.events.exists():
             self._ask()
         began = time.perf_counter()
         self._journal = Journal(self.paths.events)
         self._conductor = Conductor(
-            EXPERIMENT, self._journal, CheckpointStore(self.paths.trials), observe=lambda *told: self.observe(*told)
+            experiment, self._journal, CheckpointStore(self.paths.trials), observe=lambda *told: self.observe(*told)
         )
         self.replay_s = time.perf_counter() - began
         self.observe: Observer = lambda event, record: None
         self._conductor.begin({"host": "here", "processes": []}, Room([{"CPU": 1.0}] * workers))
-        self._live: deque[tuple[Leg, int]] = deque()  # with the epochs that each leg has reported
+        self._live: deque[Leg] = deque()
         self._chance = random.Random(0)
 
     def _ask(self) -> None:
-        question = {**EXPERIMENT.to_json(), "name": "scale", "overrides": {}}
+        question = {**self.experiment.to_json(), "name": "scale", "overrides": {}}
         journal = Journal(self.paths.events)
         journal.append({"event": "question", "t": 0.0, "v": VERSION, "rev": 1, "question": question})
         journal.close()
@@ -90,29 +94,29 @@ class Driver:
         self._fill(Pace())
         pace = Pace()
         for _ in range(reports):
-            leg, epoch = self._live.popleft()
-            epoch += 1
+            leg = self._live.popleft()
+            epoch = self._conductor.record.trials[leg.trial].epochs + 1
             report = {"epoch": epoch, "metrics": {"score": self._chance.random()}, "seconds": 1.0, "host": "here"}
-            began = time.perf_counter()
+            began = self._clock()
             decision = self._conductor.report(leg, report)
             if decision is not Decision.CONTINUE:
                 self._conductor.released(leg)
-            pace.report_s += time.perf_counter() - began
+            pace.report_s += self._clock() - began
             pace.reports += 1
             if decision is Decision.CONTINUE:
-                self._live.append((leg, epoch))
+                self._live.append(leg)
             self._fill(pace)
         return pace
 
     def _fill(self, pace: Pace) -> None:
         while True:
-            began = time.perf_counter()
+            began = self._clock()
             leg = self._conductor.next_leg()
-            pace.leg_s += time.perf_counter() - began
+            pace.leg_s += self._clock() - began
             if not isinstance(leg, Leg):
                 return
             pace.legs += 1
-            self._live.append((leg, 0))
+            self._live.append(leg)
 
     def close(self) -> None:
         self._journal.close()

@@ -16,15 +16,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is imported: what else runs here has the other cores
 
 import numpy as np
 
 from benchmarks.driver import EXPERIMENT, Driver, Observer, unsynced
 from benchmarks.page import quote
 from benchmarks.result import FOLDER, Headline, keep, options
+from benchmarks.suggestion_cost import SPACE
 from orchestune import Asha, Resources
 from orchestune.console import ProgressConsole
 from orchestune.report.tensorboard import TensorBoardLog
@@ -85,6 +89,18 @@ def conductor(driver: Driver, reports: int) -> dict[str, Any]:
         "share_of_fsync": round(1 - on_disk.results_per_s / without.results_per_s, 3),
         "replay_s": round(driver.replay_s, 2),
     }
+
+
+def default(root: Path, trials: int, reports: int) -> dict[str, float]:
+    """Where the model of "auto" is asked for each leg, after so many trials: processor time, nearly all of it its own."""
+    asked = replace(EXPERIMENT, space=SPACE, searcher="auto", scheduler="auto")
+    driver = Driver(root / "auto", 100, asked, time.process_time)
+    with unsynced():
+        while driver.trials < trials:
+            driver.answer(100)
+        pace = driver.answer(reports)
+    driver.close()
+    return pace.to_json()
 
 
 class Terminal(io.StringIO):
@@ -208,6 +224,7 @@ def measured(root: Path, *, quick: bool) -> dict[str, Any]:
             for name, pace in found["listeners"].items():
                 print(f"      {name}: {pace['results_per_s']} results a second", flush=True)
         driver.close()
+    found["default"] = default(root, ended // 20, reports // 10)
     found["asha_ms"] = {
         str(scores): {
             "percentile of the rung": round(asha_ms(PercentileAsha, scores, times), 4),
@@ -219,7 +236,7 @@ def measured(root: Path, *, quick: bool) -> dict[str, Any]:
     found["checkpoint_ms"] = {
         str(size): round(checkpoint_ms(root, size, max(5, times // size)), 1) for size in (1, MEGABYTES)
     }
-    for name in ("asha_ms", "pool_us", "checkpoint_ms"):
+    for name in ("default", "asha_ms", "pool_us", "checkpoint_ms"):
         print(f"{name}: {found[name]}", flush=True)
     return found
 
@@ -228,18 +245,19 @@ def quoted() -> dict[str, float]:
     """Of other benchmarks: what Ray Tune itself takes, and a suggestion."""
     cost = json.loads((FOLDER / "trial_cost.json").read_text())["steady_ms_per_trial"]
     asked = json.loads((FOLDER / "suggestion_cost.json").read_text())["milliseconds"]
-    return {"tune_ms": cost["ours"], **{f"{name}_ms": asked[name]["500"] for name in ("multifidelity", "hyperopt")}}
+    return {"tune_ms": cost["ours"], "hyperopt_ms": asked["hyperopt"]["500"]}
 
 
 def reckoned(found: dict[str, Any]) -> str:
     """What follows for 10, 100 and 1,000 workers: the page's table."""
     pace, given = found["listeners"][WHOLE]["results_per_s"], found["quoted"]
+    model = found["default"]["next_leg_ms"]
     rows: list[tuple[str, list[str]]] = [
         ("reckoned for so many workers", [f"{workers:,}" for workers in LIVE]),
         (f"results a second, at {EPOCH_S} s an epoch", [_number(workers / EPOCH_S) for workers in LIVE]),
         ("shortest epoch that the driver keeps up with, s", [_number(workers / pace) for workers in LIVE]),
         ("the same of Ray Tune's own loop, s", [_number(workers * given["tune_ms"] / 1000) for workers in LIVE]),
-        ("shortest trial, asked of multifidelity, s", [_number(w * given["multifidelity_ms"] / 1000) for w in LIVE]),
+        ("shortest leg, asked of the default's model, s", [_number(w * model / 1000) for w in LIVE]),
         ("shortest trial, asked of hyperopt, s", [_number(w * given["hyperopt_ms"] / 1000) for w in LIVE]),
         (f"MB/s of checkpoints, {MEGABYTES} MB an epoch", [_number(w * MEGABYTES / EPOCH_S) for w in LIVE]),
         ("disks such as this one which that keeps busy", [_number(w * _disk_s(found) / EPOCH_S) for w in LIVE]),
