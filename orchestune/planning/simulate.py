@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,16 +54,22 @@ def simulate(
     mode: str,
     max_epochs: int,
     budget_epochs: int,
-    workers: int = 1,
+    workers: int | Sequence[float] = 1,
     seed: int = 0,
     num_samples: int | None = None,
     early_stopping: Plateau | None = None,
 ) -> Simulation:
     """Searches until `budget_epochs` epochs are trained, or nothing is left to do, `workers` trials at a time.
 
+    Where some workers are slower than others, `workers` says of each how many times as long an epoch lasts there:
+    `(1, 1, 5)`. A leg goes to the one that has been free for longest.
+
     `curve(config)` returns `(scores, seconds)`, one entry an epoch, the seconds cumulative; a curve shorter than
     `max_epochs` is a trial of its own length. A paused trial goes on from where it was: only new epochs are charged.
     """
+    slowness = [1.0] * workers if isinstance(workers, int) else list(workers)
+    if not slowness or not all(0 < times < math.inf for times in slowness):
+        raise ValueError(f"workers={workers!r}: how many, at least 1, or of each how many times as long it takes")
     typed = Space.parse(space)
     common = {"seed": seed, "metric": "score", "mode": mode, "max_epochs": max_epochs, "pauses": scheduler.pauses}
     judge = scheduler.build(typed, max_epochs, num_samples, seed)
@@ -71,7 +78,7 @@ def simulate(
         Memory(searcher.build(typed, **common), early(judge, early_stopping), mode),
         mode=mode,
         max_epochs=max_epochs,
-        workers=workers,
+        slowness=slowness,
     ).run(budget_epochs)
 
 
@@ -84,14 +91,16 @@ class _Live:
     epoch: int  # the one that is being trained
     scores: Sequence[float]
     seconds: Sequence[float]
+    slowness: float  # of its worker
 
 
 class _Clock:
     """Ends one epoch after the other, whichever is due next, and hands out legs to the workers that are free."""
 
-    def __init__(self, curve: Curve, memory: Memory, *, mode: str, max_epochs: int, workers: int) -> None:
+    def __init__(self, curve: Curve, memory: Memory, *, mode: str, max_epochs: int, slowness: Sequence[float]) -> None:
         self.curve, self.memory, self.mode = curve, memory, mode
-        self.max_epochs, self.workers = max_epochs, workers
+        self.max_epochs = max_epochs
+        self.free = deque(slowness)  # of the workers that train nothing
         self.agenda = Agenda(memory.searcher, memory.scheduler)
         self.now = 0.0
         self.due: list[tuple[float, int, _Live]] = []  # when an epoch ends; the number only breaks ties
@@ -106,12 +115,14 @@ class _Clock:
             self.now, _, live = heapq.heappop(self.due)
             if self._report(live):
                 self._train(live)
+            else:
+                self.free.append(live.slowness)
             self._hand_out()
         configs = {name: trial.config for name, trial in self.memory.record.trials.items()}
         return Simulation(self.reports, configs, self.mode)
 
     def _hand_out(self) -> None:
-        while len(self.due) < self.workers and isinstance(due := self.agenda.due(self.memory.record), Due):
+        while self.free and isinstance(due := self.agenda.due(self.memory.record), Due):
             self.agenda.settled(due)
             self._start(due)
         if not self.due and self.agenda.due(self.memory.record) is WAIT:
@@ -126,13 +137,13 @@ class _Clock:
         if leg == 1 or due.config != trial.config or trial.id not in self._curves:
             self._curves[trial.id] = self.curve(due.config)
         scores, seconds = self._curves[trial.id]
-        self._train(_Live(trial.id, leg, epoch, scores, seconds))
+        self._train(_Live(trial.id, leg, epoch, scores, seconds, self.free.popleft()))
 
     def _train(self, live: _Live) -> None:
         before = live.seconds[live.epoch - 1] if live.epoch else 0.0
         live.epoch += 1
         self.started += 1
-        took = live.seconds[live.epoch - 1] - before
+        took = (live.seconds[live.epoch - 1] - before) * live.slowness
         heapq.heappush(self.due, (self.now + took, self.started, live))
 
     def _report(self, live: _Live) -> bool:

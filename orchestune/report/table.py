@@ -15,7 +15,8 @@ def ranked(record: Record) -> list[Trial]:
     sign = 1 if record.maximize else -1
 
     def key(trial: Trial) -> tuple[bool, float, int]:
-        value = sign * trial.best[1] if trial.best else -math.inf
+        best = trial.best  # once: a live table asks this of every trial
+        value = sign * best[1] if best else -math.inf
         return (not trial.may_win, -value, trial.number)
 
     return sorted(record.trials.values(), key=key)

@@ -9,12 +9,12 @@ one rung at most.
 from __future__ import annotations
 
 import math
+from bisect import insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from orchestune.schedulers.base import Report, Scheduler
+from orchestune.schedulers.percentile import percentile
 from orchestune.schedulers.promoting import PromotingScheduler
 from orchestune.schedulers.stopping import Stopping
 
@@ -86,7 +86,7 @@ class AshaScheduler(Stopping):
     def __init__(self, asha: Asha, max_epochs: int, num_samples: int | None) -> None:
         super().__init__(max_epochs, num_samples)
         self.keep = 1 - 1 / asha.reduction_factor  # a newcomer has to reach this quantile of a rung
-        self.rungs: dict[float, list[float]] = {}  # epoch -> scores in order of arrival; epochs ascend
+        self.rungs: dict[float, list[float]] = {}  # epoch -> scores, which ascend as the epochs do
         rung: float = asha.grace_period
         while rung < max_epochs:
             self.rungs[rung] = []
@@ -105,6 +105,6 @@ class AshaScheduler(Stopping):
             return True
         scores = self.rungs[reached[-1]]
         # Interpolated between two neighbors, as in Ray: there their distance counts, elsewhere only order.
-        good = not scores or report.score >= float(np.percentile(scores, self.keep * 100))
-        scores.append(report.score)
+        good = not scores or report.score >= percentile(scores, self.keep * 100)
+        insort(scores, report.score)
         return good

@@ -45,6 +45,32 @@ def test_workers_train_side_by_side() -> None:
     assert len({report.trial for report in together.reports[:3]}) == 3
 
 
+def test_a_slow_worker_takes_so_many_times_as_long() -> None:
+    one, half = search(), search(workers=(2.5,))
+    assert half.configs == one.configs
+    assert [report.time for report in half.reports] == pytest.approx([2.5 * report.time for report in one.reports])
+
+
+def test_the_others_do_not_wait_for_a_slow_worker() -> None:
+    steady = lambda config: ([config["x"]] * 9, list(range(1, 10)))  # noqa: E731
+    done = simulate(steady, space=SPACE, searcher=Random(), scheduler=Fifo(), mode="max", max_epochs=9,
+                    budget_epochs=10**6, workers=(1, 3.1), num_samples=6)  # fmt: skip
+    ends = {report.trial: report.time for report in done.reports if report.epoch == 9}
+    told = {"0000": 9, "0002": 18, "0003": 27, "0001": 27.9, "0004": 36, "0005": 55.8}
+    assert list(ends) == list(told)
+    assert ends == pytest.approx(told)
+
+
+def test_workers_alike_are_just_so_many() -> None:
+    assert search(workers=(1.0, 1.0, 1.0), scheduler=Asha()) == search(workers=3, scheduler=Asha())
+
+
+@pytest.mark.parametrize("workers", [0, (), (1.0, 0.0), (1.0, math.inf), (math.nan,), (1.0, -2.0)], ids=str)
+def test_refuses_workers_that_are_none(workers: Any) -> None:
+    with pytest.raises(ValueError, match="how many times as long"):
+        search(workers=workers)
+
+
 def test_a_paused_trial_goes_on_and_only_new_epochs_are_charged() -> None:
     """HyperBand with 81 epochs and a factor of 3, 143 trials in five brackets, and nothing trained twice."""
     long = lambda config: ([config["x"]] * 81, list(range(1, 82)))  # noqa: E731

@@ -1,0 +1,294 @@
+"""What limits a run on many workers: how many results a second its driver can answer, and what each part of that costs.
+
+No cluster is needed: `benchmarks/driver.py` asks the conductor as Ray Tune would, without workers. What is said of 10,
+100 and 1,000 of them follows by arithmetic and is written into docs/scale.md. What has been made cheaper is measured
+beside what it was.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is imported: what else runs here has the other cores
+
+import numpy as np
+
+from benchmarks.driver import EXPERIMENT, Driver, Observer, unsynced
+from benchmarks.page import quote
+from benchmarks.result import FOLDER, Headline, keep, options
+from benchmarks.suggestion_cost import SPACE
+from orchestune import Asha, Resources
+from orchestune.console import ProgressConsole
+from orchestune.report.tensorboard import TensorBoardLog
+from orchestune.running.journal import Event
+from orchestune.running.pool import Pool
+from orchestune.running.record import Record
+from orchestune.schedulers import Report
+from orchestune.schedulers.asha import AshaScheduler
+from orchestune.training.checkpoint import CheckpointStore, Place
+
+DISK = "/var/tmp"  # /tmp may be memory
+LIVE = (10, 100, 1000)
+WHOLE = "live table, TensorBoard, and on the disk"
+ROUNDS = 5  # of which the median counts
+EPOCH_S, MEGABYTES = 60, 50  # of the run that docs/scale.md reckons with
+
+
+def milliseconds(what: Callable[[], Any], times: int) -> float:
+    """The median of so many calls."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        what()
+        found.append(1000 * (time.perf_counter() - began))
+    return median(found)
+
+
+def history(folder: Path, trials: int) -> None:
+    """A run in which so many trials have ended: without waiting for the disk, since that is not what is measured."""
+    driver = Driver(folder, workers=1)
+    with unsynced():
+        while driver.trials <= trials:
+            driver.answer(100)
+    driver.close()
+
+
+def resumed(root: Path, past: Path, workers: int) -> Driver:
+    """The run goes on after `past` on so many workers, all of which train."""
+    folder = Path(tempfile.mkdtemp(dir=root))
+    shutil.copy(past / "events.jsonl", folder)
+    driver = Driver(folder, workers)
+    with unsynced():
+        driver.answer(workers)
+    return driver
+
+
+def conductor(driver: Driver, reports: int) -> dict[str, Any]:
+    """With and without waiting for the disk, by turns: what else the disk has to do changes meanwhile."""
+    free, synced = [], []
+    for _ in range(ROUNDS):
+        with unsynced():
+            free.append(driver.answer(reports // ROUNDS))
+        synced.append(driver.answer(reports // ROUNDS))
+    without, on_disk = (sorted(paces, key=lambda pace: pace.results_per_s)[ROUNDS // 2] for paces in (free, synced))
+    return {
+        "on_the_disk": on_disk.to_json(),
+        "without_fsync": without.to_json(),
+        "share_of_fsync": round(1 - on_disk.results_per_s / without.results_per_s, 3),
+        "replay_s": round(driver.replay_s, 2),
+    }
+
+
+def default(root: Path, trials: int, reports: int) -> dict[str, float]:
+    """Where the model of "auto" is asked for each leg, after so many trials: processor time, nearly all of it its own."""
+    asked = replace(EXPERIMENT, space=SPACE, searcher="auto", scheduler="auto")
+    driver = Driver(root / "auto", 100, asked, time.process_time)
+    with unsynced():
+        while driver.trials < trials:
+            driver.answer(100)
+        pace = driver.answer(reports)
+    driver.close()
+    return pace.to_json()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class EveryEvent(ProgressConsole):
+    """As it was: the live table made anew at every event."""
+
+    def _show_in_time(self) -> None:
+        self._show()
+
+
+def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
+    """The pace while somebody listens, without waiting for the disk; the last is with it: a run on a terminal."""
+    silent, found = driver.observe, {}
+    for name, made, terminal, count in (
+        ("nobody", (), io.StringIO(), reports),
+        ("a line for each ended trial", (ProgressConsole(),), io.StringIO(), reports),
+        ("live table, made at every event", (EveryEvent(),), Terminal(), 20),
+        ("live table", (ProgressConsole(),), Terminal(), reports),
+        ("TensorBoard", (TensorBoardLog(),), io.StringIO(), reports),
+        (WHOLE, (ProgressConsole(), TensorBoardLog()), Terminal(), reports),
+    ):
+        for one in made:
+            one.open(terminal, EXPERIMENT, driver.paths)
+        driver.observe = told(made, driver.trials)
+        with nullcontext() if name == WHOLE else unsynced():
+            driver.answer(count // 10)  # what is made once
+            found[name] = driver.answer(count).to_json()
+        for one in made:
+            one.close()
+    driver.observe = silent
+    return found
+
+
+def told(made: Any, first: int) -> Observer:
+    """Tells them; TensorBoard of the trials from the `first` on, since it would write the files of those before."""
+
+    def observe(event: Event, record: Record) -> None:
+        for one in made:
+            if int(event.get("trial", -1)) >= first or not isinstance(one, TensorBoardLog):
+                one.observe(event, record)
+
+    return observe
+
+
+def fsync_ms(root: Path, times: int) -> float:
+    """Of a line's length at the end of a file."""
+    file = os.open(root / "line", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+
+    def line() -> None:
+        os.write(file, bytes(250))
+        os.fsync(file)
+
+    found = milliseconds(line, times)
+    os.close(file)
+    return found
+
+
+class PercentileAsha(AshaScheduler):
+    """As it was: the percentile of a whole rung for each report there."""
+
+    def keeps(self, report: Report) -> bool:
+        scores = self.rungs[report.epoch]
+        good = not scores or report.score >= float(np.percentile(scores, self.keep * 100))
+        scores.append(report.score)
+        return good
+
+
+def asha_ms(kind: type[AshaScheduler], scores: int, times: int) -> float:
+    """Of a decision at a rung where there are so many."""
+    judge, chance = kind(Asha(), 64, None), random.Random(0)
+    judge.rungs[1] = sorted(chance.random() for _ in range(scores))
+    reports = (Report(f"{n:04d}", 1, chance.random()) for n in range(times))
+    return milliseconds(lambda: judge.decide(next(reports)), times)
+
+
+def pool_us(machines: int, times: int) -> float:
+    """Of one guest's `fits`, `take` and `give_back`, where half of the machines are taken."""
+    pool, needs = Pool([{"CPU": 8.0, "GPU": 4.0, "memory": 64e9}] * machines), Resources(cpu=2, gpu=1)
+    for _ in range(machines * 2):
+        pool.take(needs)
+
+    def guest() -> None:
+        if pool.fits(needs) and (stay := pool.take(needs)):
+            pool.give_back(stay)
+
+    return 1000 * milliseconds(guest, times)
+
+
+def checkpoint_ms(root: Path, megabytes: int, times: int) -> float:
+    """Of one that is written, hashed and on the disk."""
+    store, data, epochs = CheckpointStore(root / f"{megabytes}-MB"), os.urandom(megabytes * 10**6), iter(range(1, 1000))
+    store.fence("0000", 1)
+
+    def write() -> None:
+        place = Place(next(epochs), 1, "0000")
+        store.write(place, [], lambda folder: _fill(folder, data))
+        store.keep_only("0000", {place})
+
+    return milliseconds(write, times)
+
+
+def _fill(folder: Path, data: bytes) -> None:
+    (folder / "state.pt").write_bytes(data)
+
+
+def measured(root: Path, *, quick: bool) -> dict[str, Any]:
+    ended, reports, times = (500, 100, 20) if quick else (10_000, 2000, 200)
+    found: dict[str, Any] = {"ended_trials": ended, "fsync_ms": round(fsync_ms(root, times), 3)}
+    history(root / "past", ended)
+    found["conductor"] = {}
+    for workers in LIVE:
+        driver = resumed(root, root / "past", workers)
+        found["conductor"][str(workers)] = figures = conductor(driver, reports)
+        print(f"{workers:5} workers  {figures['on_the_disk']}, {figures['share_of_fsync']:.0%} of it fsync", flush=True)
+        if workers == LIVE[-1]:
+            found["listeners"] = listeners(driver, reports)
+            for name, pace in found["listeners"].items():
+                print(f"      {name}: {pace['results_per_s']} results a second", flush=True)
+        driver.close()
+    found["default"] = default(root, ended // 20, reports // 10)
+    found["asha_ms"] = {
+        str(scores): {
+            "percentile of the rung": round(asha_ms(PercentileAsha, scores, times), 4),
+            "rung in order": round(asha_ms(AshaScheduler, scores, times), 4),
+        }
+        for scores in (10_000, 100_000)
+    }
+    found["pool_us"] = {str(machines): round(pool_us(machines, times), 1) for machines in (10, 1000)}
+    found["checkpoint_ms"] = {
+        str(size): round(checkpoint_ms(root, size, max(5, times // size)), 1) for size in (1, MEGABYTES)
+    }
+    for name in ("default", "asha_ms", "pool_us", "checkpoint_ms"):
+        print(f"{name}: {found[name]}", flush=True)
+    return found
+
+
+def quoted() -> dict[str, float]:
+    """Of other benchmarks: what Ray Tune itself takes, and a suggestion."""
+    cost = json.loads((FOLDER / "trial_cost.json").read_text())["steady_ms_per_trial"]
+    asked = json.loads((FOLDER / "suggestion_cost.json").read_text())["milliseconds"]
+    return {"tune_ms": cost["ours"], "hyperopt_ms": asked["hyperopt"]["500"]}
+
+
+def reckoned(found: dict[str, Any]) -> str:
+    """What follows for 10, 100 and 1,000 workers: the page's table."""
+    pace, given = found["listeners"][WHOLE]["results_per_s"], found["quoted"]
+    model = found["default"]["next_leg_ms"]
+    rows: list[tuple[str, list[str]]] = [
+        ("reckoned for so many workers", [f"{workers:,}" for workers in LIVE]),
+        (f"results a second, at {EPOCH_S} s an epoch", [_number(workers / EPOCH_S) for workers in LIVE]),
+        ("shortest epoch that the driver keeps up with, s", [_number(workers / pace) for workers in LIVE]),
+        ("the same of Ray Tune's own loop, s", [_number(workers * given["tune_ms"] / 1000) for workers in LIVE]),
+        ("shortest leg, asked of the default's model, s", [_number(w * model / 1000) for w in LIVE]),
+        ("shortest trial, asked of hyperopt, s", [_number(w * given["hyperopt_ms"] / 1000) for w in LIVE]),
+        (f"MB/s of checkpoints, {MEGABYTES} MB an epoch", [_number(w * MEGABYTES / EPOCH_S) for w in LIVE]),
+        ("disks such as this one which that keeps busy", [_number(w * _disk_s(found) / EPOCH_S) for w in LIVE]),
+    ]
+    return "\n".join(f"{name:50}" + "".join(f"{value:>9}" for value in values) for name, values in rows) + "\n"
+
+
+def _disk_s(found: dict[str, Any]) -> float:
+    return float(found["checkpoint_ms"][str(MEGABYTES)]) / 1000
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def main() -> None:
+    chosen = options(__doc__.partition("\n")[0])
+    with tempfile.TemporaryDirectory(prefix="orchestune-", dir=DISK) as root:
+        found = measured(Path(root), quick=chosen.quick)
+    found["quoted"] = quoted()
+    print(f"\n{reckoned(found)}")
+    headline = Headline(
+        name=f"results a second that the driver answers with {LIVE[-1]} live trials and {found['ended_trials']} ended "
+        "ones, each on the disk, in the live table and in TensorBoard",
+        value=found["listeners"][WHOLE]["results_per_s"],
+        aim=">= 100",
+    )
+    keep(__file__, chosen, headline, found)
+    if not chosen.quick:
+        quote("scale", reckoned(found))
+
+
+if __name__ == "__main__":
+    main()
