@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +25,7 @@ STARTED_WITHIN = 1800.0  # seconds for `ray up`: the first time it installs ever
 QUIET = 90.0  # seconds after which a worker that Ray is not at work on is waited for no longer
 GIVEN_UP_AFTER = 30.0  # the same until it is clear that Ray has given it up: each of its rounds takes some 5 seconds
 STEADY = 20.0  # seconds that a worker which was started from here has to stay: Ray may start it once more, on its own
+TRIES = 3  # to start a worker from here
 STOPPED_WITHIN = 120.0  # seconds for Ray to stop on a machine
 _PATIENCE = 2.0  # seconds between two looks at who has joined
 
@@ -147,13 +149,15 @@ def _why(output: str) -> list[str]:
 def _wait_for_workers(description: Description, port: int, say: Say) -> tuple[list[nodes.Node], list[str]]:
     """The machines that are there, and the workers that are not.
 
-    Ray's launcher never tries a worker again whose start has failed once, so that one is started from here.
+    Ray's launcher never tries a worker again whose start has failed once, so that one is started from here. Of a
+    machine that was off, its late recovery may stop Ray again after that: then it is started once more.
     """
     there: list[nodes.Node] = []
     begun = time.monotonic()
     busy = dict.fromkeys(description.workers, begun)  # when Ray was last seen at work on it
     begun_with: set[str] = set()  # workers that Ray was seen at work on
-    tried: set[str] = set()
+    tried: set[str] = set()  # started from here, and not seen since
+    starts: Counter[str] = Counter()
     whole: float | None = None  # since when all are there
     while True:
         before, states = len(there), dict[str, str]()
@@ -164,29 +168,34 @@ def _wait_for_workers(description: Description, port: int, say: Say) -> tuple[li
             say(f"{len(there)} of {1 + len(description.workers)} machines are there")
         missing = nodes.missing([description.head, *description.workers], [node.address for node in there])
         missing = [host for host in missing if host != description.head]  # it answers, or nothing here would
+        for worker in tried - set(missing):  # it was there: should it go, it may be started anew
+            tried.discard(worker)
+            begun_with.discard(worker)
+            busy[worker] = time.monotonic()
         if missing:
             whole = None
         elif there:
             whole = whole or time.monotonic()
-            if not tried or _since(whole) > STEADY:
+            if not starts or _since(whole) > STEADY:
                 return there, []
         for worker in missing:
             state = states.get(nodes.address(worker))
             if state in nodes.AT_WORK:
                 busy[worker] = time.monotonic()
                 begun_with.add(worker)
-            elif state in nodes.GIVEN_UP and worker not in tried:
+            elif state in nodes.GIVEN_UP and worker not in tried and starts[worker] < TRIES:
                 # Before its first start it looks the same.
                 if worker not in begun_with and _since(busy[worker]) < GIVEN_UP_AFTER:
                     continue
                 tried.add(worker)
+                starts[worker] += 1
                 say(f"{worker}: Ray's launcher has given up on it; starting it from here")
                 try:
                     _start_worker(description, worker)
                 except ClusterError as problem:
                     say(str(problem))
                 busy[worker] = time.monotonic()
-        if _since(max([begun, *(busy[worker] for worker in missing)])) > QUIET:
+        if (missing or not there) and _since(max([begun, *(busy[worker] for worker in missing)])) > QUIET:
             if not there:
                 raise ClusterError(f"Ray on {description.head} was started, and does not say what it has")
             return there, missing

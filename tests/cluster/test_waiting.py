@@ -100,13 +100,23 @@ def test_a_ray_that_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_one_that_was_started_from_here_has_to_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray's own recovery of a machine that was off may stop and start Ray there once more, just after it has joined."""
+    """Ray's own recovery of a machine that was off may stop Ray there once more, just after it has joined."""
 
     def story(now: float) -> tuple[list[str], dict[str, str]]:
-        there = 40 <= now < 50 or now >= 75
+        there = 40 <= now < 50 or now >= 90
         return ([HEAD, FIRST, SECOND], {}) if there else ([HEAD, FIRST], {SECOND: "uninitialized"})
 
     waited = Waited(monkeypatch, story)
-    assert [worker for worker, _ in waited.started] == [SECOND]
+    assert [worker for worker, _ in waited.started] == [SECOND, SECOND]
+    assert waited.started[1][1] == pytest.approx(40 + launcher.GIVEN_UP_AFTER, abs=5)
     assert waited.missing == []
-    assert waited.clock.now == pytest.approx(75 + launcher.STEADY, abs=5)
+    assert waited.clock.now == pytest.approx(90 + launcher.STEADY, abs=5)
+
+
+def test_one_that_goes_again_and_again_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def story(now: float) -> tuple[list[str], dict[str, str]]:
+        return ([HEAD, FIRST, SECOND], {}) if now % 50 > 40 else ([HEAD, FIRST], {SECOND: "update-failed"})
+
+    waited = Waited(monkeypatch, story)
+    assert [worker for worker, _ in waited.started] == [SECOND] * launcher.TRIES
+    assert waited.missing == [SECOND]
