@@ -65,7 +65,8 @@ class Room:
         self._pool = Pool(machines)
         for leg, (needs, _) in self._live.items():
             self._live[leg] = (needs, self._pool.take(needs))
-        say(f"machines of the cluster: {before} before, {len(machines)} now")
+        if len(machines) != before:  # one that was promised, and has come, changes no count
+            say(f"machines of the cluster: {before} before, {len(machines)} now")
 
     def fits(self, needs: Resources) -> bool:
         """Whether a leg could start now, beside those that are live."""

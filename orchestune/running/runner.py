@@ -31,6 +31,7 @@ from orchestune.running.journal import VERSION, Event, Journal, read_events
 from orchestune.running.keeping import Keeping
 from orchestune.running.memory_storage import memory_storage
 from orchestune.running.paths import RunPaths, check_room, storage_error
+from orchestune.running.promised import expected
 from orchestune.running.quiet import quiet
 from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, machines, ray_session
 from orchestune.running.record import Record
@@ -207,7 +208,8 @@ def _trained(
         about = aside.submit(_about_here)
         with ray_session(address) as session, keeping.served():
             guard.listen()
-            room = Room(machines(), experiment.max_concurrent_trials, look=machines)
+            look = machines if address is None else lambda: expected(machines())
+            room = Room(look(), experiment.max_concurrent_trials, look=look)
             check_fixed(experiment.resources, room)
             conductor = ready.result()
             here = {"address": address or "local", "processes": session.processes}
