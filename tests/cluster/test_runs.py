@@ -233,7 +233,7 @@ def test_a_dead_head_costs_no_more_than_a_resume(project: Lab) -> None:
 
 
 def test_a_killed_worker_costs_its_trials_nothing(project: Lab) -> None:
-    """The last test but one of those that train: its machine has to come back."""
+    """The last of those that train: the machine is not taken back."""
     project.laptop("orchestune submit slow --run-name torn")
     there = project.shared / "torn"
     wait_for(lambda: {"w2"} <= hosts_of(there))
@@ -243,15 +243,22 @@ def test_a_killed_worker_costs_its_trials_nothing(project: Lab) -> None:
     try:
         project.laptop("orchestune logs torn --follow", timeout=300)
     finally:
-        project.hosts("start", "w2")
+        project.hosts("start", "w2")  # without Ray
     told = events(there)
     assert told[-1]["event"] == "run_end"
     assert any(event["event"] == "leg_end" and event["why"] != "pause" for event in told), "a leg was lost"
     _each_epoch_once(told, trials=6, epochs=20)
 
 
-def test_a_machine_that_is_back_is_taken_back(project: Lab) -> None:
-    """w2 of the test above: it was off, and Ray's launcher may be at work on it at this moment, or have given it up."""
+@pytest.mark.faults
+@pytest.mark.parametrize("seconds", [5, 50])
+def test_a_machine_that_is_back_is_taken_back(project: Lab, seconds: float) -> None:
+    """It was off, and Ray's launcher may be at work on it at this moment, or have given it up."""
+    project.hosts("cut", "w2")
+    project.hosts("kill", "w2")
+    time.sleep(seconds)
+    project.hosts("heal", "w2")
+    project.hosts("start", "w2")
     said = project.timed("up with a machine back", "orchestune up")
     assert said.splitlines()[-1] == "3 nodes, 3 CPUs, 0 GPUs"
     time.sleep(10)
