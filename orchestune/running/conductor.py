@@ -248,7 +248,7 @@ class Conductor:
         if failure.fault == "data":  # every trial there would meet the same
             raise DataError(failure.error)
         if failure.fault == "storage":
-            raise StorageError(f"{failure.error}. Make room, then resume.")
+            raise StorageError(failure.error)
         if leg.purpose == "test":
             self._finale.failed(failure.error, retry=failure.fault == "machine")
             return

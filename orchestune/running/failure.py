@@ -11,7 +11,7 @@ import ray.cloudpickle
 from ray.exceptions import RayTaskError
 
 from orchestune.durable import NO_ROOM
-from orchestune.errors import CheckpointDamaged, DataError, RunAborted
+from orchestune.errors import CheckpointDamaged, DataError, RunAborted, StorageError
 from orchestune.training.checkpoint import Fenced
 
 SAME_ERRORS = 3  # so many trials in a row with one traceback: it is the code, not the configuration
@@ -66,8 +66,8 @@ class Streak:
 
 
 def failure_of(trial: Any) -> Failure:
-    """Whose fault it was: the machine's where the worker died, the storage's where it is full, the data's where they
-    are absent or damaged, the configuration's where it asked for too much memory, else the code's."""
+    """Whose fault it was: the machine's where the worker died, the storage's where it is full or out of reach, the
+    data's where they are absent or damaged, the configuration's where it asked for too much memory, else the code's."""
     with open(trial.pickled_error_file, "rb") as file:  # noqa: PTH123 - written by this process a moment ago
         error = ray.cloudpickle.load(file)
     cause, text = getattr(error, "cause", None), _COLOR.sub("", str(error))
@@ -75,10 +75,12 @@ def failure_of(trial: Any) -> Failure:
     if not in_code or isinstance(cause, CheckpointDamaged | Fenced):
         return Failure("machine", text)
     if isinstance(cause, OSError) and cause.errno in NO_ROOM:
-        return Failure("storage", str(cause))
+        return Failure("storage", f"{cause}. Make room, then resume.")
     kind, _, said = raised(text).partition(": ")
     if kind == f"{DataError.__module__}.{DataError.__qualname__}":
         return Failure("data", said)
+    if kind == f"{StorageError.__module__}.{StorageError.__qualname__}":
+        return Failure("storage", f"{said}. Nothing is lost: resume when it is there again.")
     if is_memory(cause, text):
         return Failure("config", text)
     # The kind of error and the lines it passed through, without the values in its message.

@@ -19,7 +19,7 @@ import torch
 from ray.exceptions import ActorDiedError, RayTaskError
 from torch._utils import ExceptionWrapper
 
-from orchestune.errors import CheckpointDamaged
+from orchestune.errors import CheckpointDamaged, StorageError
 from orchestune.running.failure import Failure, failure_of, raised
 
 
@@ -140,6 +140,9 @@ def test_what_no_code_did_is_the_machines(tmp_path: Path) -> None:
     assert judged(ActorDiedError(), tmp_path).fault == "machine"
     assert judged(in_ray(raising(CheckpointDamaged("out of memory"))), tmp_path).fault == "machine"
     assert judged(in_ray(raising(OSError(errno.ENOSPC, "No space left on device"))), tmp_path).fault == "storage"
+    away = judged(in_ray(raising(StorageError("storage s3://ours was out of reach for 300 s: no route"))), tmp_path)
+    assert away.fault == "storage"
+    assert away.error.startswith("storage s3://ours was out of reach")
 
 
 def test_why_is_the_errors_first_line(tmp_path: Path) -> None:
