@@ -92,7 +92,7 @@ def conductor(driver: Driver, reports: int) -> dict[str, Any]:
 
 
 def default(root: Path, trials: int, reports: int) -> dict[str, float]:
-    """Where the model of "auto" is asked for each leg, after so many trials: processor time, nearly all of it its own."""
+    """Where the model of "auto" is asked for each leg, after so many trials: processor time, most of it the model's."""
     asked = replace(EXPERIMENT, space=SPACE, searcher="auto", scheduler="auto")
     driver = Driver(root / "auto", 100, asked, time.process_time)
     with unsynced():
