@@ -10,50 +10,36 @@ from __future__ import annotations
 import io
 import json
 import os
-import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is imported: what else runs here has the other cores
 
-import numpy as np
-
+from benchmarks.before import EveryBracket, EveryEvent, EveryPlace, EveryScore
 from benchmarks.driver import EXPERIMENT, Driver, Observer, unsynced
 from benchmarks.page import quote
+from benchmarks.parts import asha_ms, checkpoint_ms, fsync_ms, next_us, pool_us
 from benchmarks.result import FOLDER, Headline, keep, options
 from benchmarks.suggestion_cost import SPACE
-from orchestune import Asha, Resources
+from orchestune import HyperBand
 from orchestune.console import ProgressConsole
 from orchestune.report.tensorboard import TensorBoardLog
 from orchestune.running.journal import Event
-from orchestune.running.pool import Pool
 from orchestune.running.record import Record
-from orchestune.schedulers import Report
 from orchestune.schedulers.asha import AshaScheduler
-from orchestune.training.checkpoint import CheckpointStore, Place
+from orchestune.schedulers.hyperband import HyperBandScheduler
+from orchestune.schedulers.promoting import PromotingScheduler
 
 DISK = "/var/tmp"  # /tmp may be memory
 LIVE = (10, 100, 1000)
 WHOLE = "live table, TensorBoard, and on the disk"
 ROUNDS = 5  # of which the median counts
 EPOCH_S, MEGABYTES = 60, 50  # of the run that docs/scale.md reckons with
-
-
-def milliseconds(what: Callable[[], Any], times: int) -> float:
-    """The median of so many calls."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        what()
-        found.append(1000 * (time.perf_counter() - began))
-    return median(found)
 
 
 def history(folder: Path, trials: int) -> None:
@@ -108,13 +94,6 @@ class Terminal(io.StringIO):
         return True
 
 
-class EveryEvent(ProgressConsole):
-    """As it was: the live table made anew at every event."""
-
-    def _show_in_time(self) -> None:
-        self._show()
-
-
 def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
     """The pace while somebody listens, without waiting for the disk; the last is with it: a run on a terminal."""
     silent, found = driver.observe, {}
@@ -149,67 +128,6 @@ def told(made: Any, first: int) -> Observer:
     return observe
 
 
-def fsync_ms(root: Path, times: int) -> float:
-    """Of a line's length at the end of a file."""
-    file = os.open(root / "line", os.O_RDWR | os.O_CREAT | os.O_APPEND)
-
-    def line() -> None:
-        os.write(file, bytes(250))
-        os.fsync(file)
-
-    found = milliseconds(line, times)
-    os.close(file)
-    return found
-
-
-class PercentileAsha(AshaScheduler):
-    """As it was: the percentile of a whole rung for each report there."""
-
-    def keeps(self, report: Report) -> bool:
-        scores = self.rungs[report.epoch]
-        good = not scores or report.score >= float(np.percentile(scores, self.keep * 100))
-        scores.append(report.score)
-        return good
-
-
-def asha_ms(kind: type[AshaScheduler], scores: int, times: int) -> float:
-    """Of a decision at a rung where there are so many."""
-    judge, chance = kind(Asha(), 64, None), random.Random(0)
-    judge.rungs[1] = sorted(chance.random() for _ in range(scores))
-    reports = (Report(f"{n:04d}", 1, chance.random()) for n in range(times))
-    return milliseconds(lambda: judge.decide(next(reports)), times)
-
-
-def pool_us(machines: int, times: int) -> float:
-    """Of one guest's `fits`, `take` and `give_back`, where half of the machines are taken."""
-    pool, needs = Pool([{"CPU": 8.0, "GPU": 4.0, "memory": 64e9}] * machines), Resources(cpu=2, gpu=1)
-    for _ in range(machines * 2):
-        pool.take(needs)
-
-    def guest() -> None:
-        if pool.fits(needs) and (stay := pool.take(needs)):
-            pool.give_back(stay)
-
-    return 1000 * milliseconds(guest, times)
-
-
-def checkpoint_ms(root: Path, megabytes: int, times: int) -> float:
-    """Of one that is written, hashed and on the disk."""
-    store, data, epochs = CheckpointStore(root / f"{megabytes}-MB"), os.urandom(megabytes * 10**6), iter(range(1, 1000))
-    store.fence("0000", 1)
-
-    def write() -> None:
-        place = Place(next(epochs), 1, "0000")
-        store.write(place, [], lambda folder: _fill(folder, data))
-        store.keep_only("0000", {place})
-
-    return milliseconds(write, times)
-
-
-def _fill(folder: Path, data: bytes) -> None:
-    (folder / "state.pt").write_bytes(data)
-
-
 def measured(root: Path, *, quick: bool) -> dict[str, Any]:
     ended, reports, times = (500, 100, 20) if quick else (10_000, 2000, 200)
     found: dict[str, Any] = {"ended_trials": ended, "fsync_ms": round(fsync_ms(root, times), 3)}
@@ -227,16 +145,26 @@ def measured(root: Path, *, quick: bool) -> dict[str, Any]:
     found["default"] = default(root, ended // 20, reports // 10)
     found["asha_ms"] = {
         str(scores): {
-            "percentile of the rung": round(asha_ms(PercentileAsha, scores, times), 4),
+            "percentile of the rung": round(asha_ms(EveryScore, scores, times), 4),
             "rung in order": round(asha_ms(AshaScheduler, scores, times), 4),
         }
         for scores in (10_000, 100_000)
+    }
+    count = 10**6  # of trials that there may be in all
+    found["next_us"] = {
+        name: round(next_us(judge, ended, workers=100), 1)
+        for name, judge in {
+            "asha, promoting: every place looked at": EveryPlace(1, 4, 64, count),
+            "asha, promoting": PromotingScheduler(1, 4, 64, count),
+            "hyperband: every bracket looked at": EveryBracket(HyperBand(), 64, count),
+            "hyperband": HyperBandScheduler(HyperBand(), 64, count),
+        }.items()
     }
     found["pool_us"] = {str(machines): round(pool_us(machines, times), 1) for machines in (10, 1000)}
     found["checkpoint_ms"] = {
         str(size): round(checkpoint_ms(root, size, max(5, times // size)), 1) for size in (1, MEGABYTES)
     }
-    for name in ("default", "asha_ms", "pool_us", "checkpoint_ms"):
+    for name in ("default", "asha_ms", "next_us", "pool_us", "checkpoint_ms"):
         print(f"{name}: {found[name]}", flush=True)
     return found
 
