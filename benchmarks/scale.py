@@ -176,7 +176,7 @@ def quoted() -> dict[str, float]:
     return {"trial_ms": cost["ours"], "hyperopt_ms": asked["hyperopt"]["500"]}
 
 
-def reckoned(found: dict[str, Any]) -> str:
+def table(found: dict[str, Any]) -> str:
     """What follows for 10, 100 and 1,000 workers: the page's table."""
     pace, given = found["listeners"][WHOLE]["results_per_s"], found["quoted"]
     model = found["default"]["next_leg_ms"]
@@ -206,7 +206,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="orchestune-", dir=DISK) as root:
         found = measured(Path(root), quick=chosen.quick)
     found["quoted"] = quoted()
-    print(f"\n{reckoned(found)}")
+    print(f"\n{table(found)}")
     headline = Headline(
         name=f"results a second that the driver answers with {LIVE[-1]} live trials and {found['ended_trials']} ended "
         "ones, each on the disk, in the live table and in TensorBoard",
@@ -215,7 +215,7 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, found)
     if not chosen.quick:
-        quote("scale", reckoned(found))
+        quote("scale", table(found))
 
 
 if __name__ == "__main__":
