@@ -12,8 +12,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is imported: what else runs here has the other cores
 
 from benchmarks.before import EveryBracket, EveryEvent, EveryPlace, EveryScore
-from benchmarks.driver import EXPERIMENT, Driver, Observer, unsynced
+from benchmarks.driver import EXPERIMENT, Driver, Observer
 from benchmarks.page import quote
 from benchmarks.parts import asha_ms, checkpoint_ms, fsync_ms, next_us, pool_us
 from benchmarks.result import FOLDER, Headline, keep, options
@@ -45,9 +43,8 @@ EPOCH_S, MEGABYTES = 60, 50  # of the run that docs/scale.md reckons with
 def history(folder: Path, trials: int) -> None:
     """A run in which so many trials have ended: without waiting for the disk, since that is not what is measured."""
     driver = Driver(folder, workers=1)
-    with unsynced():
-        while driver.trials <= trials:
-            driver.answer(100)
+    while driver.trials <= trials:
+        driver.answer(100, sync=False)
     driver.close()
 
 
@@ -56,8 +53,7 @@ def resumed(root: Path, past: Path, workers: int) -> Driver:
     folder = Path(tempfile.mkdtemp(dir=root))
     shutil.copy(past / "events.jsonl", folder)
     driver = Driver(folder, workers)
-    with unsynced():
-        driver.answer(workers)
+    driver.answer(workers, sync=False)
     return driver
 
 
@@ -65,8 +61,7 @@ def conductor(driver: Driver, reports: int) -> dict[str, Any]:
     """With and without waiting for the disk, by turns: what else the disk has to do changes meanwhile."""
     free, synced = [], []
     for _ in range(ROUNDS):
-        with unsynced():
-            free.append(driver.answer(reports // ROUNDS))
+        free.append(driver.answer(reports // ROUNDS, sync=False))
         synced.append(driver.answer(reports // ROUNDS))
     without, on_disk = (sorted(paces, key=lambda pace: pace.results_per_s)[ROUNDS // 2] for paces in (free, synced))
     return {
@@ -78,13 +73,11 @@ def conductor(driver: Driver, reports: int) -> dict[str, Any]:
 
 
 def default(root: Path, trials: int, reports: int) -> dict[str, float]:
-    """Where the model of "auto" is asked for each leg, after so many trials: processor time, most of it the model's."""
-    asked = replace(EXPERIMENT, space=SPACE, searcher="auto", scheduler="auto")
-    driver = Driver(root / "auto", 100, asked, time.process_time)
-    with unsynced():
-        while driver.trials < trials:
-            driver.answer(100)
-        pace = driver.answer(reports)
+    """Where the model of "auto" is asked for each leg, after so many trials: most of a leg is the model's."""
+    driver = Driver(root / "auto", 100, replace(EXPERIMENT, space=SPACE, searcher="auto", scheduler="auto"))
+    while driver.trials < trials:
+        driver.answer(100, sync=False)
+    pace = driver.answer(reports, sync=False)
     driver.close()
     return pace.to_json()
 
@@ -108,9 +101,8 @@ def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
         for one in made:
             one.open(terminal, EXPERIMENT, driver.paths)
         driver.observe = told(made, driver.trials)
-        with nullcontext() if name == WHOLE else unsynced():
-            driver.answer(count // 10)  # what is made once
-            found[name] = driver.answer(count).to_json()
+        driver.answer(count // 10, sync=False)  # what is made once
+        found[name] = driver.answer(count, sync=name == WHOLE).to_json()
         for one in made:
             one.close()
     driver.observe = silent
