@@ -1,4 +1,7 @@
-"""A run's driver without Ray: its conductor hands legs out, and reports come back as fast as it can answer them."""
+"""A run's driver without Ray: its conductor hands legs out, and reports come back as fast as it can answer them.
+
+Its seconds are those of the processor and those in which it waits for the disk: as where nothing else wants the cores.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,6 @@ from orchestune.schedulers.base import Decision
 from orchestune.training.checkpoint import CheckpointStore
 from orchestune.training.legs import Leg
 
-Clock = Callable[[], float]
 Observer = Callable[[Event, Record], None]
 
 EXPERIMENT = Experiment(
@@ -60,20 +62,19 @@ class Pace:
 class Driver:
     """A session of the run in `folder`, on `workers` machines of one CPU; every score is drawn by chance."""
 
-    def __init__(
-        self, folder: Path, workers: int, experiment: Experiment = EXPERIMENT, clock: Clock = time.perf_counter
-    ) -> None:
+    def __init__(self, folder: Path, workers: int, experiment: Experiment = EXPERIMENT) -> None:
         folder.mkdir(exist_ok=True)
-        self.experiment, self._clock = experiment, clock
+        self.experiment = experiment
+        self._waited = 0.0  # seconds, for the disk
         self.paths = RunPaths(folder)
         if not self.paths.events.exists():
             self._ask()
-        began = time.perf_counter()
+        began = self._clock()
         self._journal = Journal(self.paths.events)
         self._conductor = Conductor(
             experiment, self._journal, CheckpointStore(self.paths.trials), observe=lambda *told: self.observe(*told)
         )
-        self.replay_s = time.perf_counter() - began
+        self.replay_s = self._clock() - began
         self.observe: Observer = lambda event, record: None
         self._conductor.begin({"host": "here", "processes": []}, Room([{"CPU": 1.0}] * workers))
         self._live: deque[Leg] = deque()
@@ -89,9 +90,16 @@ class Driver:
     def trials(self) -> int:
         return len(self._conductor.record.trials)
 
-    def answer(self, reports: int) -> Pace:
-        """Takes so many reports, each live trial's in turn, and hands out a leg wherever there is room for one."""
-        self._fill(Pace())
+    def answer(self, reports: int, *, sync: bool = True) -> Pace:
+        """Takes so many reports, each live trial's in turn, and hands out a leg wherever there is room for one.
+
+        Without `sync` nothing waits for the disk: what fsync costs is the difference.
+        """
+        with self._disk(sync):
+            self._fill(Pace())
+            return self._answer(reports)
+
+    def _answer(self, reports: int) -> Pace:
         pace = Pace()
         for _ in range(reports):
             leg = self._live.popleft()
@@ -118,16 +126,24 @@ class Driver:
             pace.legs += 1
             self._live.append(leg)
 
+    def _clock(self) -> float:
+        return time.process_time() + self._waited
+
+    @contextmanager
+    def _disk(self, sync: bool) -> Iterator[None]:
+        fsync = os.fsync
+
+        def timed(descriptor: int) -> None:
+            began = time.perf_counter() - time.process_time()
+            if sync:
+                fsync(descriptor)
+            self._waited += time.perf_counter() - time.process_time() - began
+
+        os.fsync = timed
+        try:
+            yield
+        finally:
+            os.fsync = fsync
+
     def close(self) -> None:
         self._journal.close()
-
-
-@contextmanager
-def unsynced() -> Iterator[None]:
-    """Within the block nothing waits for the disk: what fsync costs is the difference."""
-    fsync = os.fsync
-    os.fsync = lambda descriptor: None
-    try:
-        yield
-    finally:
-        os.fsync = fsync

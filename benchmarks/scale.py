@@ -10,34 +10,28 @@ from __future__ import annotations
 import io
 import json
 import os
-import random
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is imported: what else runs here has the other cores
 
-import numpy as np
-
-from benchmarks.driver import EXPERIMENT, Driver, Observer, unsynced
+from benchmarks.before import EveryBracket, EveryEvent, EveryPlace, EveryScore
+from benchmarks.driver import EXPERIMENT, Driver, Observer
 from benchmarks.page import quote
+from benchmarks.parts import asha_ms, checkpoint_ms, fsync_ms, next_us, pool_us
 from benchmarks.result import FOLDER, Headline, keep, options
 from benchmarks.suggestion_cost import SPACE
-from orchestune import Asha, Resources
+from orchestune import HyperBand
 from orchestune.console import ProgressConsole
 from orchestune.report.tensorboard import TensorBoardLog
 from orchestune.running.journal import Event
-from orchestune.running.pool import Pool
 from orchestune.running.record import Record
-from orchestune.schedulers import Report
 from orchestune.schedulers.asha import AshaScheduler
-from orchestune.training.checkpoint import CheckpointStore, Place
+from orchestune.schedulers.hyperband import HyperBandScheduler
+from orchestune.schedulers.promoting import PromotingScheduler
 
 DISK = "/var/tmp"  # /tmp may be memory
 LIVE = (10, 100, 1000)
@@ -46,22 +40,11 @@ ROUNDS = 5  # of which the median counts
 EPOCH_S, MEGABYTES = 60, 50  # of the run that docs/scale.md reckons with
 
 
-def milliseconds(what: Callable[[], Any], times: int) -> float:
-    """The median of so many calls."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        what()
-        found.append(1000 * (time.perf_counter() - began))
-    return median(found)
-
-
 def history(folder: Path, trials: int) -> None:
     """A run in which so many trials have ended: without waiting for the disk, since that is not what is measured."""
     driver = Driver(folder, workers=1)
-    with unsynced():
-        while driver.trials <= trials:
-            driver.answer(100)
+    while driver.trials <= trials:
+        driver.answer(100, sync=False)
     driver.close()
 
 
@@ -70,8 +53,7 @@ def resumed(root: Path, past: Path, workers: int) -> Driver:
     folder = Path(tempfile.mkdtemp(dir=root))
     shutil.copy(past / "events.jsonl", folder)
     driver = Driver(folder, workers)
-    with unsynced():
-        driver.answer(workers)
+    driver.answer(workers, sync=False)
     return driver
 
 
@@ -79,8 +61,7 @@ def conductor(driver: Driver, reports: int) -> dict[str, Any]:
     """With and without waiting for the disk, by turns: what else the disk has to do changes meanwhile."""
     free, synced = [], []
     for _ in range(ROUNDS):
-        with unsynced():
-            free.append(driver.answer(reports // ROUNDS))
+        free.append(driver.answer(reports // ROUNDS, sync=False))
         synced.append(driver.answer(reports // ROUNDS))
     without, on_disk = (sorted(paces, key=lambda pace: pace.results_per_s)[ROUNDS // 2] for paces in (free, synced))
     return {
@@ -92,13 +73,11 @@ def conductor(driver: Driver, reports: int) -> dict[str, Any]:
 
 
 def default(root: Path, trials: int, reports: int) -> dict[str, float]:
-    """Where the model of "auto" is asked for each leg, after so many trials: processor time, nearly all its own."""
-    asked = replace(EXPERIMENT, space=SPACE, searcher="auto", scheduler="auto")
-    driver = Driver(root / "auto", 100, asked, time.process_time)
-    with unsynced():
-        while driver.trials < trials:
-            driver.answer(100)
-        pace = driver.answer(reports)
+    """Where the model of "auto" is asked for each leg, after so many trials: most of a leg is the model's."""
+    driver = Driver(root / "auto", 100, replace(EXPERIMENT, space=SPACE, searcher="auto", scheduler="auto"))
+    while driver.trials < trials:
+        driver.answer(100, sync=False)
+    pace = driver.answer(reports, sync=False)
     driver.close()
     return pace.to_json()
 
@@ -106,13 +85,6 @@ def default(root: Path, trials: int, reports: int) -> dict[str, float]:
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-class EveryEvent(ProgressConsole):
-    """As it was: the live table made anew at every event."""
-
-    def _show_in_time(self) -> None:
-        self._show()
 
 
 def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
@@ -129,9 +101,8 @@ def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
         for one in made:
             one.open(terminal, EXPERIMENT, driver.paths)
         driver.observe = told(made, driver.trials)
-        with nullcontext() if name == WHOLE else unsynced():
-            driver.answer(count // 10)  # what is made once
-            found[name] = driver.answer(count).to_json()
+        driver.answer(count // 10, sync=False)  # what is made once
+        found[name] = driver.answer(count, sync=name == WHOLE).to_json()
         for one in made:
             one.close()
     driver.observe = silent
@@ -147,67 +118,6 @@ def told(made: Any, first: int) -> Observer:
                 one.observe(event, record)
 
     return observe
-
-
-def fsync_ms(root: Path, times: int) -> float:
-    """Of a line's length at the end of a file."""
-    file = os.open(root / "line", os.O_RDWR | os.O_CREAT | os.O_APPEND)
-
-    def line() -> None:
-        os.write(file, bytes(250))
-        os.fsync(file)
-
-    found = milliseconds(line, times)
-    os.close(file)
-    return found
-
-
-class PercentileAsha(AshaScheduler):
-    """As it was: the percentile of a whole rung for each report there."""
-
-    def keeps(self, report: Report) -> bool:
-        scores = self.rungs[report.epoch]
-        good = not scores or report.score >= float(np.percentile(scores, self.keep * 100))
-        scores.append(report.score)
-        return good
-
-
-def asha_ms(kind: type[AshaScheduler], scores: int, times: int) -> float:
-    """Of a decision at a rung where there are so many."""
-    judge, chance = kind(Asha(), 64, None), random.Random(0)
-    judge.rungs[1] = sorted(chance.random() for _ in range(scores))
-    reports = (Report(f"{n:04d}", 1, chance.random()) for n in range(times))
-    return milliseconds(lambda: judge.decide(next(reports)), times)
-
-
-def pool_us(machines: int, times: int) -> float:
-    """Of one guest's `fits`, `take` and `give_back`, where half of the machines are taken."""
-    pool, needs = Pool([{"CPU": 8.0, "GPU": 4.0, "memory": 64e9}] * machines), Resources(cpu=2, gpu=1)
-    for _ in range(machines * 2):
-        pool.take(needs)
-
-    def guest() -> None:
-        if pool.fits(needs) and (stay := pool.take(needs)):
-            pool.give_back(stay)
-
-    return 1000 * milliseconds(guest, times)
-
-
-def checkpoint_ms(root: Path, megabytes: int, times: int) -> float:
-    """Of one that is written, hashed and on the disk."""
-    store, data, epochs = CheckpointStore(root / f"{megabytes}-MB"), os.urandom(megabytes * 10**6), iter(range(1, 1000))
-    store.fence("0000", 1)
-
-    def write() -> None:
-        place = Place(next(epochs), 1, "0000")
-        store.write(place, [], lambda folder: _fill(folder, data))
-        store.keep_only("0000", {place})
-
-    return milliseconds(write, times)
-
-
-def _fill(folder: Path, data: bytes) -> None:
-    (folder / "state.pt").write_bytes(data)
 
 
 def measured(root: Path, *, quick: bool) -> dict[str, Any]:
@@ -227,28 +137,38 @@ def measured(root: Path, *, quick: bool) -> dict[str, Any]:
     found["default"] = default(root, ended // 20, reports // 10)
     found["asha_ms"] = {
         str(scores): {
-            "percentile of the rung": round(asha_ms(PercentileAsha, scores, times), 4),
+            "percentile of the rung": round(asha_ms(EveryScore, scores, times), 4),
             "rung in order": round(asha_ms(AshaScheduler, scores, times), 4),
         }
         for scores in (10_000, 100_000)
+    }
+    count = 10**6  # of trials that there may be in all
+    found["next_us"] = {
+        name: round(next_us(judge, ended, workers=100), 1)
+        for name, judge in {
+            "asha, promoting: every place looked at": EveryPlace(1, 4, 64, count),
+            "asha, promoting": PromotingScheduler(1, 4, 64, count),
+            "hyperband: every bracket looked at": EveryBracket(HyperBand(), 64, count),
+            "hyperband": HyperBandScheduler(HyperBand(), 64, count),
+        }.items()
     }
     found["pool_us"] = {str(machines): round(pool_us(machines, times), 1) for machines in (10, 1000)}
     found["checkpoint_ms"] = {
         str(size): round(checkpoint_ms(root, size, max(5, times // size)), 1) for size in (1, MEGABYTES)
     }
-    for name in ("default", "asha_ms", "pool_us", "checkpoint_ms"):
+    for name in ("default", "asha_ms", "next_us", "pool_us", "checkpoint_ms"):
         print(f"{name}: {found[name]}", flush=True)
     return found
 
 
 def quoted() -> dict[str, float]:
-    """Of other benchmarks: what Ray Tune itself takes, and a suggestion."""
+    """Of other benchmarks: a trial of one report on real Ray, all in all, and a suggestion."""
     cost = json.loads((FOLDER / "trial_cost.json").read_text())["steady_ms_per_trial"]
     asked = json.loads((FOLDER / "suggestion_cost.json").read_text())["milliseconds"]
-    return {"tune_ms": cost["ours"], "hyperopt_ms": asked["hyperopt"]["500"]}
+    return {"trial_ms": cost["ours"], "hyperopt_ms": asked["hyperopt"]["500"]}
 
 
-def reckoned(found: dict[str, Any]) -> str:
+def table(found: dict[str, Any]) -> str:
     """What follows for 10, 100 and 1,000 workers: the page's table."""
     pace, given = found["listeners"][WHOLE]["results_per_s"], found["quoted"]
     model = found["default"]["next_leg_ms"]
@@ -256,7 +176,7 @@ def reckoned(found: dict[str, Any]) -> str:
         ("reckoned for so many workers", [f"{workers:,}" for workers in LIVE]),
         (f"results a second, at {EPOCH_S} s an epoch", [_number(workers / EPOCH_S) for workers in LIVE]),
         ("shortest epoch that the driver keeps up with, s", [_number(workers / pace) for workers in LIVE]),
-        ("the same of Ray Tune's own loop, s", [_number(workers * given["tune_ms"] / 1000) for workers in LIVE]),
+        ("the same, measured through Ray Tune, s", [_number(w * given["trial_ms"] / 1000) for w in LIVE]),
         ("shortest leg, asked of the default's model, s", [_number(w * model / 1000) for w in LIVE]),
         ("shortest trial, asked of hyperopt, s", [_number(w * given["hyperopt_ms"] / 1000) for w in LIVE]),
         (f"MB/s of checkpoints, {MEGABYTES} MB an epoch", [_number(w * MEGABYTES / EPOCH_S) for w in LIVE]),
@@ -278,7 +198,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="orchestune-", dir=DISK) as root:
         found = measured(Path(root), quick=chosen.quick)
     found["quoted"] = quoted()
-    print(f"\n{reckoned(found)}")
+    print(f"\n{table(found)}")
     headline = Headline(
         name=f"results a second that the driver answers with {LIVE[-1]} live trials and {found['ended_trials']} ended "
         "ones, each on the disk, in the live table and in TensorBoard",
@@ -287,7 +207,7 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, found)
     if not chosen.quick:
-        quote("scale", reckoned(found))
+        quote("scale", table(found))
 
 
 if __name__ == "__main__":

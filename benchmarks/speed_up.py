@@ -131,8 +131,9 @@ def summary(runs: list[dict[Case, Search]]) -> dict[str, Any]:
     return rows
 
 
-def table(rows: Mapping[str, Any]) -> str:
+def table(found: Mapping[str, Any]) -> str:
     """What docs/scale.md quotes."""
+    rows = found["rows"]
     lines = [f"{'simulated on so many workers':58}" + "".join(f"{workers:>8,}" for workers in WORKERS)]
     for figure, cluster in product(FIGURES, CLUSTERS):
         lines.append(f"{figure}, {cluster}")
@@ -165,7 +166,7 @@ def main() -> None:
     if not curves.there():
         sys.exit(f"skipped: the recorded curves are not here, {curves.FOLDER} has no loader.py")
     found = measured(chosen)
-    print(f"\n{table(found['rows'])}")
+    print(f"\n{table(found)}")
     cluster, workers = HEADLINE
     headline = Headline(
         name=f"seconds to the loss that all find, HyperBand's / ASHA's, {workers} workers, {cluster}",
@@ -174,7 +175,7 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, found)
     if not chosen.quick:
-        quote("scale", table(found["rows"]))
+        quote("scale", table(found))
 
 
 if __name__ == "__main__":

@@ -105,11 +105,22 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 PAGES = [f"docs/guide/{page.name}" for page in sorted((HOUSE / "docs" / "guide").glob("*.md"))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cluster.md", *PAGES])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/cluster.md", "docs/scale.md", *PAGES]
+)
 def test_links_lead_somewhere(page: str) -> None:
     text = (HOUSE / page).read_text()
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (HOUSE / page).parent.joinpath(target).exists(), f"{page} links to {target}"
+
+
+@pytest.mark.parametrize("name", ["scale", "speed_up"])
+def test_the_page_on_scale_quotes_what_was_measured(name: str) -> None:
+    result = HOUSE / "benchmarks" / "results" / f"{name}.json"
+    code = f"import json, sys; from benchmarks.{name} import table; print(table(json.load(open(sys.argv[1]))), end='')"
+    done = run(HOUSE, "-c", code, str(result))  # in a process of its own: a benchmark sets what NumPy reads at import
+    assert done.returncode == 0, done.stderr
+    assert done.stdout in blocks((HOUSE / "docs" / "scale.md").read_text(), "text")
 
 
 def test_commands_in_the_readme_exist() -> None:

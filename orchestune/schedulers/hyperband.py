@@ -133,6 +133,11 @@ class Bracket:
             self._entrants.append([trial for _, _, trial in ranked[: self.rungs[level][0]]])  # top k, line 9
         return self._entrants
 
+    def is_done(self, over: dict[str, float | None]) -> bool:
+        """Whether all that came to the last rung are over, so that nobody of it trains any more."""
+        known = self.entrants(over)
+        return len(known) == len(self.rungs) and all(trial in over for trial in known[-1])
+
 
 class HyperBandScheduler(Pausing):
     """Trials enter the brackets in the order of their birth; idle workers begin the next bracket's."""
@@ -143,6 +148,7 @@ class HyperBandScheduler(Pausing):
         super().__init__(max_epochs, num_samples or declared.trials(max_epochs))
         self._plan, self._factor = declared.plan(max_epochs), declared.reduction_factor
         self.brackets: list[Bracket] = []
+        self._going: list[Bracket] = []  # those of them that are not done: a long run has thousands that are
         self._home: dict[str, Bracket] = {}
 
     def started(self, trial: str, start: int, until: int, config: dict[str, Any]) -> None:
@@ -155,8 +161,14 @@ class HyperBandScheduler(Pausing):
         bracket = self._home[trial]
         bracket.scores[bracket.level(until)][trial] = score
 
+    def ended(self, trial: str, status: str) -> None:
+        super().ended(trial, status)
+        bracket = self._home[trial]
+        if bracket in self._going and bracket.is_done(self.over):
+            self._going.remove(bracket)
+
     def next(self) -> Work:
-        for bracket in self.brackets:
+        for bracket in self._going:
             known = bracket.entrants(self.over)
             level = len(known) - 1  # all are there at the rungs below
             for trial in known[level] if level > 0 else ():
@@ -174,6 +186,7 @@ class HyperBandScheduler(Pausing):
         bracket = self._opening()
         if not bracket.trials:
             self.brackets.append(bracket)
+            self._going.append(bracket)
         return bracket
 
     def _opening(self) -> Bracket:

@@ -6,12 +6,13 @@ Li et al. 2018, "A System for Massively Parallel Hyperparameter Tuning" (arXiv 1
 from __future__ import annotations
 
 import math
-from bisect import insort
-from itertools import islice
+from bisect import bisect_left, insort
 from typing import Any
 
 from orchestune.schedulers.base import Continue, Start, Work
 from orchestune.schedulers.pausing import Pausing
+
+Place = tuple[float, int, str]  # (-score, birth, trial) of one that arrived at a rung: the best is the least
 
 
 class PromotingScheduler(Pausing):
@@ -27,24 +28,39 @@ class PromotingScheduler(Pausing):
         super().__init__(max_epochs, num_samples)
         self.factor = reduction_factor
         self.rungs = rungs(grace_period, reduction_factor, max_epochs)
-        self.ranked: list[list[tuple[float, int, str]]] = [[] for _ in self.rungs]  # (-score, birth, trial), best first
-        self.promoted: list[set[str]] = [set() for _ in self.rungs]
+        self.ranked: list[list[Place]] = [[] for _ in self.rungs]  # all who arrived at each, best first
+        self.waiting: list[list[Place]] = [[] for _ in self.rungs]  # those of them who may still go on from there
+        self._places: dict[str, tuple[int, Place]] = {}  # trial -> the rung where it waits, and how
 
     def started(self, trial: str, start: int, until: int, config: dict[str, Any]) -> None:
         super().started(trial, start, until, config)
-        for below in range(self._level(until)):
-            self.promoted[below].add(trial)
+        if trial in self._places and self._places[trial][0] < self._level(until):
+            self._leave(trial)
 
     def arrived(self, trial: str, until: int, score: float) -> None:
-        insort(self.ranked[self._level(until)], (-score, self.born[trial], trial))
+        level, place = self._level(until), (-score, self.born[trial], trial)
+        insort(self.ranked[level], place)
+        if trial not in self.over:
+            insort(self.waiting[level], place)
+            self._places[trial] = level, place
+
+    def ended(self, trial: str, status: str) -> None:
+        super().ended(trial, status)
+        if trial in self._places:
+            self._leave(trial)
 
     def next(self) -> Work:
         for level in range(len(self.rungs) - 2, -1, -1):  # the highest rung first
-            best = int(len(self.ranked[level]) // self.factor)  # |rung| / eta of them, of line 14
-            for _, _, trial in islice(self.ranked[level], best):
-                if trial not in self.promoted[level] and trial not in self.over:
-                    return Continue(trial, self.rungs[level + 1])
+            ranked, waiting = self.ranked[level], self.waiting[level]
+            best = int(len(ranked) // self.factor)  # |rung| / eta of them, of line 14
+            if waiting and bisect_left(ranked, waiting[0]) < best:
+                return Continue(waiting[0][2], self.rungs[level + 1])
         return Start(self.rungs[0]) if self.may_start else self.idle
+
+    def _leave(self, trial: str) -> None:
+        """It waits nowhere any more."""
+        level, place = self._places.pop(trial)
+        del self.waiting[level][bisect_left(self.waiting[level], place)]
 
     def _level(self, until: int) -> int:
         return next(level for level, rung in enumerate(self.rungs) if rung >= until)

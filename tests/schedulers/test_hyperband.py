@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import random
 from typing import Any, cast
 
 import pytest
 
-from orchestune.schedulers import DONE, HyperBand
+from orchestune.schedulers import DONE, HyperBand, Work
 from orchestune.schedulers.hyperband import HyperBandScheduler
 from tests.schedulers.simulation import Run, simulate
 
@@ -84,6 +86,31 @@ def test_fewer_trials_cut_the_first_bracket() -> None:
 def test_without_more_configurations_a_bracket_makes_do() -> None:
     done = simulate(build(20, num_samples=100), lambda n, epoch: float(n), supply=4)
     assert sorted(done.epochs.values()) == [2, 2, 2, 20]
+
+
+class EveryBracket(HyperBandScheduler):
+    """Looks at the brackets that are done as well."""
+
+    def next(self) -> Work:
+        self._going = list(self.brackets)
+        return super().next()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_brackets_that_are_done_have_nothing_to_say(seed: int) -> None:
+    """Ties, failures and trials that diverge among them, and the configurations end within a bracket."""
+    chance = random.Random(seed)
+    scores = [[float(chance.choice([*range(8), math.nan])) for _ in range(10)] for _ in range(300)]
+    failures = {(chance.randrange(200), chance.choice([1, 2, 3, 5])) for _ in range(30)}
+    every, quick = EveryBracket(HyperBand(), 9, 300), build(9, num_samples=300)
+    runs = [
+        simulate(judge, lambda n, epoch: scores[n][epoch], workers=9, chance=random.Random(seed), supply=190,
+                 failures=failures)
+        for judge in (every, quick)
+    ]  # fmt: skip
+    assert runs[0].events == runs[1].events
+    assert len(quick.brackets) > 20
+    assert not quick._going, "the last ones are done as well"
 
 
 def test_idle_workers_begin_the_next_bracket() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import random
 from typing import Any, cast
 
 import pytest
 
-from orchestune.schedulers import DONE, WAIT, Asha, Continue, Report, Start
+from orchestune.schedulers import DONE, WAIT, Asha, Continue, Report, Start, Work
 from orchestune.schedulers.promoting import PromotingScheduler, rungs
 from tests.schedulers.simulation import simulate
 
@@ -68,6 +70,46 @@ def test_one_that_had_enough_takes_a_place() -> None:
     for n in range(2):
         judge.decide(Report(f"{n:04d}", 1, float(n)))
     assert judge.next() is DONE, "of three only the best could go on, and it is over"
+
+
+def test_one_that_ends_where_it_waits_goes_on_no_more() -> None:
+    """Early stopping ends a trial at the report with which it came to a rung."""
+    judge = build(num_samples=6)
+    for n in range(6):
+        judge.started(f"{n:04d}", 0, 1, {})
+        judge.decide(Report(f"{n:04d}", 1, float(n)))
+    assert judge.next() == Continue("0005", 3)
+    judge.ended("0005", "stopped")
+    assert judge.next() == Continue("0004", 3)
+
+
+class EveryPlace(PromotingScheduler):
+    """The paper's `get_job` as it is written: all the best of each rung are looked at, one after the other."""
+
+    def next(self) -> Work:
+        for level in range(len(self.rungs) - 2, -1, -1):
+            best = int(len(self.ranked[level]) // self.factor)
+            for _, _, trial in self.ranked[level][:best]:
+                gone_on = any(trial in {name for *_, name in ranked} for ranked in self.ranked[level + 1 :])
+                trains = self.until.get(trial, 0) > self.rungs[level]
+                if not gone_on and not trains and trial not in self.over:
+                    return Continue(trial, self.rungs[level + 1])
+        return Start(self.rungs[0]) if self.may_start else self.idle
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_first_that_waits_is_the_first_of_all(seed: int) -> None:
+    """Ties, failures and trials that diverge among them."""
+    chance = random.Random(seed)
+    scores = [[float(chance.choice([*range(8), math.nan])) for _ in range(10)] for _ in range(120)]
+    failures = {(chance.randrange(120), chance.choice([1, 2, 3, 5])) for _ in range(20)}
+    plain, quick = EveryPlace(1, 3, 9, 120), build(num_samples=120)
+    runs = [
+        simulate(judge, lambda n, epoch: scores[n][epoch], workers=7, chance=random.Random(seed), failures=failures)
+        for judge in (plain, quick)
+    ]
+    assert runs[0].events == runs[1].events
+    assert len(runs[0].continued) > 20
 
 
 @pytest.mark.parametrize(
