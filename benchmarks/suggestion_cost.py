@@ -38,7 +38,11 @@ ASKED = 5  # questions, of which the median counts; one before them loads what i
 
 def searchers() -> dict[str, Declaration]:
     """Every one that adapts, and the ways of those that have several."""
-    found = {name: declaration() for name, declaration in SEARCHERS.items() if declaration().adapts}
+    found = {
+        name: declaration()
+        for name, declaration in SEARCHERS.items()
+        if declaration().adapts and not declaration().refuse(RANGES)
+    }
     found |= {f"bayesopt-{name}": BayesOpt(acquisition=name) for name in ("ei", "poi")}
     return found | {f"optuna-{name}": Optuna(sampler=name) for name in ("gp", "cmaes")}
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from orchestune.schedulers import Plateau as Plateau
     from orchestune.searchers import BayesOpt as BayesOpt
     from orchestune.searchers import Grid as Grid
+    from orchestune.searchers import Grow as Grow
     from orchestune.searchers import HyperOpt as HyperOpt
     from orchestune.searchers import MultiFidelity as MultiFidelity
     from orchestune.searchers import Optuna as Optuna
@@ -55,6 +56,7 @@ _HOMES = {
     "Experiment": "orchestune.experiment",
     "Fifo": "orchestune.schedulers",
     "Grid": "orchestune.searchers",
+    "Grow": "orchestune.searchers",
     "HyperBand": "orchestune.schedulers",
     "HyperOpt": "orchestune.searchers",
     "HyperParameters": "orchestune.define_by_run.hyperparameters",

@@ -15,7 +15,8 @@ DATA_HELP = "a folder with the data's files (default: ORCHESTUNE_DATA, else they
 SETTINGS = {  # what `overrides.SETTINGS` reads; spelled out here because that module imports Ray
     "searcher": (
         "NAME",
-        "auto, multifidelity, grid, random, hyperopt, bayesopt, optuna, sequential; with settings: 'grid(points=3)'",
+        "auto, multifidelity, grid, random, hyperopt, bayesopt, optuna, sequential, grow; "
+        "with settings: 'grid(points=3)'",
     ),
     "scheduler": (
         "NAME",

@@ -70,6 +70,11 @@ class MnistBothSides(MnistMLP):
         return {f"train_{name}": value for name, value in self.evaluate(self.data.train).items()}
 
 
+def parameters(*widths: int) -> int:
+    """Weights and biases of linear layers between so many units: the inputs first, the classes last."""
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
+
+
 class Pixels(nn.Module):
     """Bytes to numbers in [0, 1], here rather than in the data: an epoch reads a quarter of the memory."""
 

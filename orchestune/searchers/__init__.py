@@ -7,6 +7,7 @@ from orchestune.searchers.base import Declaration as Declaration
 from orchestune.searchers.base import Searcher as Searcher
 from orchestune.searchers.bayesopt import BayesOpt as BayesOpt
 from orchestune.searchers.grid import Grid as Grid
+from orchestune.searchers.grow import Grow as Grow
 from orchestune.searchers.hyperopt import HyperOpt as HyperOpt
 from orchestune.searchers.multifidelity import MultiFidelity as MultiFidelity
 from orchestune.searchers.optuna import Optuna as Optuna
@@ -20,6 +21,7 @@ SEARCHERS: dict[str, type[Declaration]] = {
     "bayesopt": BayesOpt,
     "optuna": Optuna,
     "sequential": Sequential,
+    "grow": Grow,
     "multifidelity": MultiFidelity,
 }
 

@@ -78,6 +78,13 @@ SPACES: dict[str, dict[str, Any]] = {
         "second": when("layers", (2, 3), tune.qrandint(16, 64, 16)),
         "third": when("layers", 3, tune.qrandint(16, 64, 16)),
     },
+    "layered": {
+        "layers": tune.randint(1, 4),
+        "units_0": tune.qrandint(16, 64, 16),
+        "units_1": when("layers", (2, 3), tune.qrandint(16, 64, 16)),
+        "units_2": when("layers", 3, tune.choice([16, 32, 64])),
+        "lr": tune.loguniform(1e-4, 1e-1),
+    },
     "when_chained": {
         "nesterov": when("momentum", 0.9, tune.choice([True, False])),
         "momentum": when("optimizer", "sgd", tune.quniform(0, 0.9, 0.3)),

@@ -52,7 +52,10 @@ def spaces() -> str:
     lines = ["| searcher | searched exactly | refused |", "| --- | --- | --- |"]
     for name, asks in ASKS.items():
         refused = [kind for kind, space in SPACES.items() if asks.refuse(Space.parse(space))]
+        searched = [kind for kind in SPACES if kind not in refused]
         kinds = ", ".join(f"`{kind}`" for kind in refused) or "nothing"
+        if len(searched) < 5:  # it is for these alone
+            kinds = "all but " + ", ".join(f"`{kind}`" for kind in searched)
         lines.append(f"| {name} | {len(SPACES) - len(refused)} of {len(SPACES)} | {kinds} |")
     return "\n".join(lines)
 

@@ -14,9 +14,8 @@ from tests.conftest import NEEDS_MNIST
 from tests.end_to_end.test_on_ray import Listener
 
 HOUSE = Path(__file__).parents[2]
-ON_MNIST = [
-    name for name in catalog.names(HOUSE) if name.startswith("mnist") or name in ("lr_range_test", "batch_size")
-]
+ALSO = {"lr_range_test", "batch_size", "depth_vs_width", "grow_network"}  # besides those that are called so
+ON_MNIST = [name for name in catalog.names(HOUSE) if name.startswith("mnist") or name in ALSO]
 NAMES = [pytest.param(name, marks=[NEEDS_MNIST] if name in ON_MNIST else []) for name in catalog.names(HOUSE)]
 SMALL = {name: {"set images": "500"} for name in ON_MNIST}  # enough to see that it runs
 

@@ -26,6 +26,7 @@ from orchestune.searchers import (
     BayesOpt,
     Declaration,
     Grid,
+    Grow,
     HyperOpt,
     Optuna,
     Searcher,
@@ -45,6 +46,7 @@ DECLARED: dict[str, Declaration] = {name: declaration() for name, declaration in
     "optuna-sobol": Optuna(sampler="qmc"),
     "optuna-halton": Optuna(sampler="qmc", sequence="halton"),
     "sequential-twice": Sequential(rounds=2, points=3),
+    "grow-steadily": Grow(min_gain=0, least_share=1, factor=1.5),
 }
 PAIRS = [(kind, name) for kind in DECLARED for name in SPACES if not DECLARED[kind].refuse(PARSED[name])]
 # Enough for the model phase of each: HyperOpt's begins at 20. A Gaussian process, at a tenth of a second a question,
@@ -58,7 +60,12 @@ ASKED = dict.fromkeys(DECLARED, 30) | {
     "optuna-gp": 4,
 }
 SLOW = {kind for kind, asked in ASKED.items() if asked < 13}
-ROOMY = dict.fromkeys(DECLARED, "mixed") | {"optuna-cmaes": "list_dom"}  # a space with many configurations
+ROOMY = {  # a space with many configurations
+    **dict.fromkeys(DECLARED, "mixed"),
+    "optuna-cmaes": "list_dom",
+    "grow": "layered",
+    "grow-steadily": "layered",
+}
 # Where chance and the order of telling are tested: the slow ones draw and sort in the same way in all spaces.
 SOME = ("mixed", "list_dom", "choice_mixed", "cond_same_key", "when_chained")
 QUICK_PAIRS = [(kind, name) for kind, name in PAIRS if ASKED[kind] >= 20 or name in SOME]
@@ -77,8 +84,10 @@ def test_what_is_refused() -> None:
     for kind, declared in DECLARED.items():
         refused = {name for name in SPACES if declared.refuse(PARSED[name])}
         unordered = {name for name in SPACES if any(without_order(p) for p in PARSED[name].parameters)}
-        assert refused == (set() if kind == "grid" else unordered | GRIDS if kind == "optuna-cmaes" else GRIDS)
-    assert len(PAIRS) > 40 * (len(DECLARED) - 1)
+        special = {"grid": set(), "optuna-cmaes": unordered | GRIDS}
+        special |= dict.fromkeys(("grow", "grow-steadily"), {*SPACES} - {"layered"})
+        assert refused == special.get(kind, GRIDS)
+    assert len(PAIRS) > 40 * (len(DECLARED) - 3), "all but cmaes and the two that grow search 40 or more"
 
 
 def without_order(parameter: Parameter) -> bool:

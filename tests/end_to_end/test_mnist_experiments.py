@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 
+from orchestune import Grow, discover
 from orchestune.cli import main
 from orchestune.running.journal import read_events
 from orchestune.running.record import Record
 from tests.conftest import NEEDS_MNIST
+from tests.experiments.recorded import module
 
 HOUSE = Path(__file__).parents[2]
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), NEEDS_MNIST]
@@ -109,3 +112,41 @@ def test_the_sequence_trains_no_configuration_twice(run: Any) -> None:
     assert record.best.best
     assert record.best.best[1] == max(scores.values())
     assert without_figures(told(record)) == without_figures(quoted("mnist_sequential"))
+
+
+def test_a_network_grows_only_as_far_as_it_helps(run: Any) -> None:
+    """Each network is sound, and larger than one that had gained; nothing is tried twice; none fits a smaller gain."""
+    record = run(
+        "grow_network", "--max-epochs", "2", "--searcher", "grow(min_gain=0.03)", "--executions-per-trial", "1"
+    )
+    scores: dict[tuple[int, ...], float] = {}
+    for trial in record.trials.values():
+        shape = tuple(trial.config[f"units_{place}"] for place in range(trial.config["layers"]))
+        assert shape not in scores
+        assert set(shape) <= set(range(16, 129, 16))
+        assert all(before / 2 <= here <= before for before, here in pairwise(shape))
+        assert trial.best
+        scores[shape] = trial.best[1]
+    shapes = [*scores]
+    assert shapes[:3] == [(16,), (16, 16), (32,)]
+    layers = Grow().layers(discover(module("grow_network").build_model))
+    now, left = (16,), shapes[1:]
+    while left:
+        step = [shape for shape in layers.larger(now) if shape in left]
+        assert sorted(left[: len(step)]) == sorted(step), "a step has all ways to enlarge the network, and no others"
+        best, left = max(step, key=lambda shape: scores[shape]), left[len(step) :]
+        assert bool(left) == (scores[best] - scores[now] >= 0.03), "it goes on exactly as long as a step gains"
+        now = best if left else now
+    assert f"So {'-'.join(map(str, now))}, " in told(record)
+
+
+def test_shapes_of_the_same_price_are_compared(run: Any) -> None:
+    shapes = [[36], [59, 59], [49] * 5]
+    small = ("--max-epochs", "1", "--executions-per-trial", "1", "--set", f"hidden=grid_search({shapes})")
+    record = run("depth_vs_width", *small)
+    scores = {len(trial.config["hidden"]): trial.best[1] for trial in record.trials.values() if trial.best}
+    assert [trial.config["hidden"] for trial in record.trials.values()] == shapes
+    assert f"28,400: 1 x 36 ({scores[1]:.4f}" in told(record)
+    better = 2 if scores[2] >= scores[5] else 5
+    assert f"50,000: {better} x {shapes[better // 2][0]} ({scores[better]:.4f}" in told(record)
+    assert "3: more than were tried" in told(record)

@@ -22,6 +22,12 @@ from tests.end_to_end.test_on_ray import Listener
 
 PAIRS = pytest.mark.parametrize(("asks", "keeps"), allowed())
 REALS = {"x": perturb(tune.uniform(0, 1)), "y": tune.loguniform(1e-3, 1), "z": tune.quniform(0, 1, 0.25)}
+LAYERED = {
+    **REALS,
+    "layers": tune.randint(1, 3),
+    "units_0": tune.choice([16, 32, 64, 128]),
+    "units_1": when("layers", 2, tune.choice([16, 32, 64])),
+}
 MIXED = {**REALS, "kind": tune.choice(["a", "b"]), "n": when("kind", "b", tune.randint(1, 9))}
 # At this size: fewer combinations, and of a Gaussian process the last questions alone, which cost what all others do.
 SIMULATED: dict[str, Declaration] = {
@@ -35,7 +41,7 @@ FACTOR_3 = {"asha": Asha(reduction_factor=3), "asha, promoting": Asha(reduction_
 
 
 def space_for(asks: str) -> dict[str, Any]:
-    return REALS if asks == "optuna, cmaes" else MIXED
+    return {"optuna, cmaes": REALS, "grow": LAYERED}.get(asks, MIXED)
 
 
 @pytest.mark.ray
@@ -44,7 +50,9 @@ def space_for(asks: str) -> dict[str, Any]:
 def test_on_ray(asks: str, keeps: str, tmp_path: Path) -> None:
     experiment = Experiment(
         trainable=Toy,
-        space={name: domain for name, domain in space_for(asks).items() if name in ("x", "kind")},
+        space={
+            name: domain for name, domain in space_for(asks).items() if name in ("x", "kind", *LAYERED.keys() - REALS)
+        },
         metric="score",
         mode="max",
         searcher=SMALL.get(asks, ASKS[asks]),
@@ -58,15 +66,21 @@ def test_on_ray(asks: str, keeps: str, tmp_path: Path) -> None:
     assert outcome.exit_code == 0
     assert record.run_end
     assert record.run_end["why"] == "done"
-    assert 3 <= len(record.trials) <= 4  # a sequential search of two and two values, one of them twice, has three
+    # a sequential search of two and two values, one of them twice, has three; so has a network that no step helps
+    assert 3 <= len(record.trials) <= 4
     assert all(trial.status in ("finished", "stopped") for trial in record.trials.values())
     assert record.best
     assert record.best.epochs == 3, "somebody trained to the end"
 
 
 def curve(config: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """The best is at x = 0.3 and y = 0.1; how fast it is reached depends on z; one kind is worse."""
+    """The best is at x = 0.3 and y = 0.1; how fast it is reached depends on z; one kind is worse.
+
+    Of networks, 64 units in one layer are best.
+    """
     end = 1 - abs(config["x"] - 0.3) - 0.1 * abs(math.log10(config["y"]) + 1) - 0.2 * (config.get("kind") == "b")
+    if "layers" in config:
+        end -= 0.1 * abs(math.log2(config["units_0"] / 64)) + 0.15 * (config["layers"] - 1)
     return [end - 0.5 * (1 + config["z"]) / epoch for epoch in range(1, 28)], [float(e) for e in range(1, 28)]
 
 
@@ -81,7 +95,11 @@ def test_in_simulation(asks: str, keeps: str) -> None:
     longest = {report.trial: report.epoch for report in done.reports}
     assert max(longest.values()) == 27, "somebody trained to the end"
     assert len({(r.trial, r.epoch) for r in done.reports}) == len(done.reports), "and nobody an epoch twice"
-    if asks != "sequential":  # which has fewer questions
+    if asks == "grow":  # 16 units, then two steps to 64, then two more that are worse; each step tries two networks
+        assert [(c["units_0"], c["layers"]) for c in done.configs.values()] == [
+            (16, 1), (16, 2), (32, 1), (32, 2), (64, 1), (64, 2), (128, 1),
+        ]  # fmt: skip
+    elif asks != "sequential":  # which has fewer questions
         assert len(longest) == 49
     if keeps in ("fifo", "plateau", "pbt"):  # these stop nobody whose score still rises
         assert len(done.reports) == 27 * len(longest)

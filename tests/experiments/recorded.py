@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ def run_of(
         events.append({"event": "end", **trial, "status": "finished", "why": "", "fault": None})
     events.append({"event": "run_end", "why": "done", "test": test, "test_error": None})
     return Record.of([{**event, "t": 0.0} for event in events])
+
+
+def module(name: str) -> Any:
+    """The experiment's file, of this project: the tests have another folder of that name."""
+    catalog.load(name, HOUSE)
+    return sys.modules[f"experiments.{name}"]
 
 
 def answer(name: str, record: Record) -> str:
