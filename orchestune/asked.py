@@ -34,3 +34,11 @@ def experiment_of(record: Record, run: Path) -> Experiment:
     from orchestune.overrides import apply_overrides  # here: reading a run is to be quick
 
     return apply_overrides(catalog.load(question["name"], project), question["overrides"])
+
+
+def use_data(folder: Path | str | None) -> None:
+    """Where the data's files lie, from now on; None leaves that as it is. Raises DataError."""
+    if folder is not None:
+        from orchestune.training.files import use_data_folder
+
+        use_data_folder(Path(folder))

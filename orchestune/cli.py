@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestune import catalog
 from orchestune.arguments import given, parse
-from orchestune.asked import experiment_of, read
+from orchestune.asked import experiment_of, read, use_data
 from orchestune.environment import settings
 from orchestune.errors import OrchestuneError, UnknownName
 
@@ -67,11 +67,11 @@ def run_(options: argparse.Namespace) -> int:
     if options.trial is not None and not (options.debug and options.run_name):
         raise OrchestuneError("--trial goes with --debug and --run-name: it trains that run's trial in this process")
     if options.debug:
-        _use_data(options.data)
+        use_data(options.data)
         return _debug(options, project)
     from orchestune.running.paths import check_storage
 
-    _use_data(options.data)
+    use_data(options.data)
     check_storage(options.storage.folder, options.run_name)  # the cheap refusals first: importing torch takes seconds
     from orchestune.console import ProgressConsole
     from orchestune.overrides import apply_overrides
@@ -91,7 +91,7 @@ def run_(options: argparse.Namespace) -> int:
 def plan_(options: argparse.Namespace) -> int:
     project = Path.cwd()
     catalog.check_name(options.name, project)
-    _use_data(options.data)
+    use_data(options.data)
     from orchestune.overrides import apply_overrides
     from orchestune.planning.plan import plan
     from orchestune.planning.timing import first_step, last_run
@@ -111,7 +111,7 @@ def resume_(options: argparse.Namespace) -> int:
     from orchestune.running.runner import check_resumable
 
     check_resumable(record, options.run)
-    _use_data(options.data or record.question.get("data"))
+    use_data(options.data or record.question.get("data"))
     experiment = experiment_of(record, options.run)
     from orchestune.console import ProgressConsole
     from orchestune.report.tensorboard import TensorBoardLog
@@ -221,13 +221,6 @@ def _expected(experiment: Any, options: argparse.Namespace) -> str:
     if options.address is not None:
         return ""
     return plan(experiment, last_run(experiment, options.name, options.storage.folder)).short
-
-
-def _use_data(folder: Path | str | None) -> None:
-    if folder is not None:
-        from orchestune.training.files import use_data_folder
-
-        use_data_folder(Path(folder))
 
 
 def _trial(record: Any, name: str) -> Any:

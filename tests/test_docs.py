@@ -90,6 +90,8 @@ def test_the_readmes_script_and_its_search(tmp_path: Path) -> None:
     assert search.returncode == 0, search.stderr
     best = json.loads(run(tmp_path, "-m", "orchestune.cli", "best", "runs/first", "--json").stdout)
     assert best["score"] > 0.93
+    given = run(tmp_path, "-m", "orchestune.cli", "best", "runs/first", "--export", "model")
+    assert given.returncode == 0, given.stderr  # its class, cut out of the experiment, scores the same without Ray
     code = (tmp_path / "experiments" / "digits.py").read_text()
     lines = [line for line in code.splitlines() if line and not line.startswith(("#", '"""'))]
     assert len(lines) < 30, "about twenty lines beside the imports"

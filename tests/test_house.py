@@ -45,7 +45,7 @@ ROOMS = {
     "overrides": GROUND | {"pairs", "space", "searchers", "schedulers", "training", "define_by_run", "experiment"},
     "console": GROUND | READING | {"experiment", "report"},
     "debugging": GROUND | {"experiment", "report"},
-    "asked": GROUND | READING | {"catalog", "overrides", "experiment"},
+    "asked": GROUND | READING | {"catalog", "overrides", "experiment", "training.files"},
     "winner": GROUND
     | {
         "asked",
@@ -88,7 +88,6 @@ ROOMS = {
         "planning",
         "report",
         "experiment",
-        "training.files",
         "winner",
     },
     "__init__": {

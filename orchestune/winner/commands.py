@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestune.asked import experiment_of, read
+from orchestune.asked import experiment_of, read, use_data
 from orchestune.errors import OrchestuneError, RunStateError
 from orchestune.report import words
 
@@ -102,11 +102,3 @@ def verify(options: argparse.Namespace) -> int:
             return exit_code
     print("\n".join(lines(judgement(paths, metric=metric, seeds=options.seeds, maximize=record.maximize))))
     return exit_code
-
-
-def use_data(folder: Path | str | None) -> None:
-    """Where the data's files lie, from now on."""
-    if folder is not None:
-        from orchestune.training.files import use_data_folder
-
-        use_data_folder(Path(folder))

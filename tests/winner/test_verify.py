@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from models.toy import Toy, WithTest
 
 from orchestune import Resources
 from orchestune.asked import experiment_of, read
@@ -13,12 +15,14 @@ from orchestune.cli import main
 from orchestune.debugging import alone
 from orchestune.experiment import Experiment
 from orchestune.running.journal import Event, read_events
+from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record, Turn
 from orchestune.winner.judged import Candidate, Judgement
 from orchestune.winner.rerun import PARAMETERS, candidates, rerun
 from orchestune.winner.verify import cost, judgement, lines, place
 from orchestune.winner.winner import parameters
 from tests.running.simulation import session, toy
+from tests.winner.conftest import HOUSE
 
 
 @pytest.fixture
@@ -31,10 +35,6 @@ def asked(a_run: Path, house: Path) -> tuple[Record, Experiment]:
 def verified(a_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two of the run's trials with two seeds, in a process without Ray."""
     record = read(a_run)
-    from contextlib import chdir
-
-    from tests.winner.conftest import HOUSE
-
     with chdir(HOUSE):
         again = rerun(experiment_of(record, a_run), candidates(record, 2), 2)
     root = tmp_path_factory.mktemp("verified") / "run"
@@ -82,8 +82,6 @@ def test_the_test_split_is_looked_at_in_the_last_report_alone(verified: Path) ->
 
 
 def test_the_judgement_is_read_from_the_journal(verified: Path) -> None:
-    from orchestune.running.paths import RunPaths
-
     found = judgement(RunPaths(verified), metric="test_accuracy", seeds=2, maximize=True)
     assert not found.broken
     scores = {(leg["config"]["candidate"]["trial"], leg["config"]["seed"]): report["metrics"]["test_accuracy"]
@@ -216,15 +214,11 @@ def test_what_cannot_be_verified(a_run: Path, house: Path, tmp_path: Path, capsy
 
 
 def test_without_a_test_split_nothing_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from models.toy import Toy
-
     session(toy(trainable=Toy, num_samples=1), tmp_path / "run")
     assert "has no test split to verify on" in refused(capsys, "verify", str(tmp_path / "run"))
 
 
 def test_a_metric_that_the_test_split_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from models.toy import WithTest
-
     class Other(WithTest):
         def test(self) -> dict[str, float]:
             return {"test_loss": 1.0}
