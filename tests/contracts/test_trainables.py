@@ -22,21 +22,27 @@ from orchestune.errors import UnknownName
 from orchestune.training import TorchTrainable, describe_params, parse_params
 from orchestune.training.randomness import capture
 from tests.conftest import NEEDS_MNIST
+from tests.trainables.reader import Reader
 from tests.training.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
 # Not the defaults, and legal for every trainable.
 OTHER = {"lr": 0.007, "batch_size": 20, "weight_decay": 0.1, "schedule": {"name": "cosine", "epochs": 4}}
-SMALL: dict[str, dict[str, Any]] = {"MnistMLP": {"images": 500}}  # enough to see what is to be seen
+SMALL: dict[str, dict[str, Any]] = {  # enough to see what is to be seen
+    "MnistMLP": {"images": 500},
+    "MnistCNN": {"images": 500, "channels": [1], "kernel": 1, "hidden": 8},
+}
 
 
 def found() -> list[type[TorchTrainable]]:
+    """Those that are whole; one without data, such as AnyModule, is to be derived from."""
     modules = [importlib.import_module(f"trainables.{m.name}") for m in pkgutil.iter_modules(trainables.__path__)]
     return [
         thing
         for module in modules
         for thing in vars(module).values()
         if isinstance(thing, type) and issubclass(thing, TorchTrainable) and thing.__module__ == module.__name__
+        if thing.make_data is not TorchTrainable.make_data
     ]
 
 
@@ -46,7 +52,7 @@ def params(trainable: Each) -> list[Any]:
 
 
 Each = type[TorchTrainable]
-EACH = pytest.mark.parametrize("trainable", [p for t in [*found(), Tiny] for p in params(t)])
+EACH = pytest.mark.parametrize("trainable", [p for t in [*found(), Tiny, Reader] for p in params(t)])
 
 
 def first(trainable: Each) -> dict[str, Any]:
