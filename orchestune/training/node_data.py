@@ -53,7 +53,7 @@ def once_per_node(build: Callable[..., Data], *args: Any) -> Data:
 
 
 def recipe(build: Callable[..., Any], args: tuple[Any, ...]) -> str:
-    """A name for what `build(*args)` makes: another one for another source or other arguments, which are JSON values."""
+    """A name for what `build(*args)` makes: another one for another source or other arguments, JSON values."""
     text = json.dumps([build.__module__, build.__qualname__, inspect.getsource(build), args])
     name = re.sub(r"\W+", "_", build.__qualname__)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
