@@ -33,10 +33,10 @@ class LanguageModelLora(TorchTrainable):
     """
 
     metrics = ("train_loss", "val_loss", "val_perplexity", "trainable_parameters")
-    test_only = ("base_loss", "trainable_share", "text_before", "text_after")  # what a test tells beside test_loss, ...
+    test_only = ("base_loss", "trainable_parameters", "trainable_share", "text_before", "text_after")
     evaluation_batch_size = 16  # a large vocabulary makes scores of gigabytes of a few examples
     prompt: ClassVar[str] = "def "  # what the test has the model continue
-    written: ClassVar[int] = 20  # tokens, the most likely one each time
+    written: ClassVar[int] = 16  # tokens, the most likely one each time
 
     @dataclass(frozen=True, kw_only=True)
     class Params(TorchTrainable.Params):
@@ -120,9 +120,10 @@ class LanguageModelLora(TorchTrainable):
         after = self.write()
         with self.model.disable_adapter():  # type: ignore[operator]
             base, before = self.evaluate(self.data.test)["loss"], self.write()  # type: ignore[arg-type]
-        share = self.trainable_parameters / sum(weight.numel() for weight in self.model.parameters())
-        told = {"base_loss": base, "trainable_share": share, "text_before": before, "text_after": after}
-        return {**scores, **{f"test_{name}": value for name, value in told.items()}}
+        count = self.trainable_parameters
+        share = count / sum(weight.numel() for weight in self.model.parameters())
+        told = (base, count, share, before, after)
+        return {**scores, **{f"test_{name}": value for name, value in zip(self.test_only, told, strict=True)}}
 
     def write(self) -> str:
         """How the model as it is continues `prompt`."""

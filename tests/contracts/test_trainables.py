@@ -33,6 +33,8 @@ OTHER = {"lr": 0.007, "batch_size": 20, "weight_decay": 0.1, "schedule": {"name"
 SMALL: dict[str, Any] = {  # enough to see what is to be seen
     "MnistMLP": {"images": 500},
     "MnistCNN": {"images": 500, "channels": [1], "kernel": 1, "hidden": 8},
+    "Transfer": {"frozen": 1},  # some of each: frozen, reused and new
+    "MnistTransfer": {"frozen": 3},
     "LanguageModelLora": lambda: {"base": tiny_gemma(), "characters": 3000, "dropout": 0.1},
 }
 
