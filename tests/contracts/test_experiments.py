@@ -11,10 +11,15 @@ from orchestune.overrides import apply_overrides
 from orchestune.running.runner import start
 from tests.conftest import NEEDS_MNIST
 from tests.end_to_end.test_on_ray import Listener
+from tests.trainables.gemma import NEEDS_LORA
 
 HOUSE = Path(__file__).parents[2]
-NAMES = [pytest.param(name, marks=[NEEDS_MNIST] if name.startswith("mnist") else []) for name in catalog.names(HOUSE)]
-SMALL = {"mnist_mlp": {"set images": "500"}}  # enough to see that it runs
+NEEDED = {"mnist": NEEDS_MNIST, "lora": NEEDS_LORA}  # by the first word of its name
+NAMES = [
+    pytest.param(name, marks=[NEEDED[name.split("_")[0]]] if name.split("_")[0] in NEEDED else [])
+    for name in catalog.names(HOUSE)
+]
+SMALL = {"mnist_mlp": {"set images": "500"}, "lora_text": {"set characters": "3000"}}  # enough to see that it runs
 
 
 @pytest.fixture(params=NAMES)
