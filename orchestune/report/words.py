@@ -76,7 +76,8 @@ def summary(record: Record, root: Path) -> list[str]:
         lines.append(f"            {config(winner.best_config)}")
     end = record.run_end or {}
     if end.get("test"):
-        told = ", ".join(f"{name} {number(value)}" for name, value in end["test"].items())
+        numbers = {name: value for name, value in end["test"].items() if not isinstance(value, str)}  # texts: --json
+        told = ", ".join(f"{name} {number(value)}" for name, value in numbers.items())
         lines.append(f"test        {told} (data that the search never saw, looked at once)")
     if end.get("test_error"):
         lines.append(f"test        could not be scored: {end['test_error'].strip().splitlines()[-1]}")

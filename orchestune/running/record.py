@@ -162,8 +162,8 @@ class Record:
         return [trial for trial in able if not trial.refines or trial.epochs == most]
 
     @property
-    def test(self) -> dict[str, float]:
-        """The winner's metrics on the test split; empty before the end, and where there is none."""
+    def test(self) -> dict[str, Any]:
+        """The winner's metrics on the test split, numbers and texts; empty before the end, and where there is none."""
         return (self.run_end or {}).get("test") or {}
 
     def _worth(self, trial: Trial) -> float:

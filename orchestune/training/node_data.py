@@ -52,10 +52,15 @@ def once_per_node(build: Callable[..., Data], *args: Any) -> Data:
     return _opened[path]
 
 
-def _place(build: Callable[..., Data], args: tuple[Any, ...]) -> Path:
-    recipe = json.dumps([build.__module__, build.__qualname__, inspect.getsource(build), args])
+def recipe(build: Callable[..., Any], args: tuple[Any, ...]) -> str:
+    """A name for what `build(*args)` makes: another one for another source or other arguments, JSON values."""
+    text = json.dumps([build.__module__, build.__qualname__, inspect.getsource(build), args])
     name = re.sub(r"\W+", "_", build.__qualname__)
-    return cache_folder() / "data" / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.pt"
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _place(build: Callable[..., Data], args: tuple[Any, ...]) -> Path:
+    return cache_folder() / "data" / f"{recipe(build, args)}.pt"
 
 
 def _write(data: Data, path: Path) -> None:

@@ -30,7 +30,7 @@ class Param:
 
     name: str
     default: Any  # dataclasses.MISSING where there is none
-    doc: str  # the comment behind it: a meaning and a unit
+    doc: str  # a meaning and a unit: the comment behind it, or "doc" of the metadata of a field that was made
 
 
 def parse_params(params: type[P], config: Mapping[str, Any], path: str = "") -> P:
@@ -56,7 +56,10 @@ def describe_params(params: type[Any]) -> tuple[Param, ...]:
     for owner in reversed(params.__mro__):
         if is_dataclass(owner):
             docs.update(_comments(owner))
-    return tuple(Param(name=f.name, default=_default(f), doc=docs.get(f.name, "")) for f in fields(params))
+    return tuple(
+        Param(name=f.name, default=_default(f), doc=docs.get(f.name) or f.metadata.get("doc", ""))
+        for f in fields(params)
+    )
 
 
 def is_number(value: Any) -> bool:

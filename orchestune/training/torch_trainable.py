@@ -212,12 +212,20 @@ class TorchTrainable(Worker):
 
     # ---- state
 
+    def model_state(self) -> dict[str, Any]:
+        """What a checkpoint holds of the model: override both where most of it never changes, as a frozen base."""
+        return self.model.state_dict()
+
+    def load_model_state(self, state: dict[str, Any]) -> None:
+        """Takes up what `model_state` gave, in a model as `make_model` makes it."""
+        self.model.load_state_dict(state)
+
     def write_state(self, directory: Path) -> None:
         """Everything that the next epoch depends on, into one file that loads without running code."""
         state = {
             "epoch": self.epoch,
             "settings": self._settings,
-            "model": self.model.state_dict(),
+            "model": self.model_state(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "precision": self.precision.state_dict(),
@@ -228,7 +236,7 @@ class TorchTrainable(Worker):
     def read_state(self, directory: Path) -> None:
         """Goes on from there: bit for bit where the settings are the same, and with its own where they are others."""
         state = torch.load(directory / STATE, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
+        self.load_model_state(state["model"])
         altered.load(state, self.optimizer, self.schedule, self._settings)
         self.precision.load_state_dict(state["precision"])
         self.epoch = state["epoch"]

@@ -12,12 +12,15 @@ from orchestune.running.runner import start
 from orchestune.searchers.base import FINISHED
 from tests.conftest import NEEDS_MNIST
 from tests.end_to_end.test_on_ray import Listener
+from tests.trainables.gemma import NEEDS_LORA
 
 HOUSE = Path(__file__).parents[2]
 ALSO = {"lr_range_test", "batch_size", "depth_vs_width", "grow_network"}  # besides those that are called so
 ON_MNIST = [name for name in catalog.names(HOUSE) if name.startswith("mnist") or name in ALSO]
-NAMES = [pytest.param(name, marks=[NEEDS_MNIST] if name in ON_MNIST else []) for name in catalog.names(HOUSE)]
-SMALL = {name: {"set images": "500"} for name in ON_MNIST}  # enough to see that it runs
+NEEDED = {**dict.fromkeys(ON_MNIST, NEEDS_MNIST), "lora_text": NEEDS_LORA}
+NAMES = [pytest.param(name, marks=[NEEDED[name]] if name in NEEDED else []) for name in catalog.names(HOUSE)]
+SMALL = {name: {"set images": "500"} for name in ON_MNIST if name != "mnist_transfer"}  # enough to see that it runs
+SMALL["lora_text"] = {"set characters": "3000"}
 
 
 @pytest.fixture(params=NAMES)
