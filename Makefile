@@ -26,7 +26,7 @@ check: lint test   ## lint, types, tests: what CI runs
 
 bench: $(READY)    ## measure, for an hour; rewrites benchmarks/results/
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	for script in trial_cost start efficiency time_to_accuracy memory suggestion_cost scale search_quality speed_up; do $(BIN)/python -m benchmarks.$$script || exit 1; done
+	for script in trial_cost start efficiency time_to_accuracy memory suggestion_cost scale search_quality head_storage speed_up; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
 faults: $(READY)   ## kill drivers and workers at random moments, again and again
 	$(PYTEST) -m faults --timeout=1800

@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 
+from benchmarks.page import quote
 from benchmarks.result import Headline, keep, options
 from benchmarks.trial_cost import DISK
 from orchestune.storage.depot import Depot
@@ -56,7 +57,13 @@ def main() -> None:
     chosen = options(__doc__.partition("\n")[0])
     rounds, megabytes = (1, 128) if chosen.quick else (5, 512)
     found: list[dict[str, Any]] = []
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, object_store_memory=256 * MIB)
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=256 * MIB,
+    )
     with tempfile.TemporaryDirectory(prefix="orchestune-", dir=DISK) as name:
         kept = Kept(Path(name, "kept"))
         with kept.served():
@@ -79,6 +86,21 @@ def main() -> None:
         aim="<= 3",
     )
     keep(__file__, chosen, headline, {"rows": found})
+    if not chosen.quick:
+        quote("cluster", table({"rows": found}))
+
+
+def table(found: dict[str, Any]) -> str:
+    """The page's."""
+    rows: list[tuple[str, list[str]]] = [
+        ("checkpoints of, MiB", [f"{row['mebibytes']}" for row in found["rows"]]),
+        ("workers that write at a time", [f"{row['writers']}" for row in found["rows"]]),
+        ("MiB a second, all workers together", [f"{row['head_mib_per_s']:.0f}" for row in found["rows"]]),
+        ("the same in a folder", [f"{row['folder_mib_per_s']:.0f}" for row in found["rows"]]),
+        ("time of writing, times a folder's", [f"{row['write_ratio']:.2g}" for row in found["rows"]]),
+        ("time of reading, times a folder's", [f"{row['read_ratio']:.2g}" for row in found["rows"]]),
+    ]
+    return "\n".join(f"{name:36}" + "".join(f"{value:>7}" for value in values) for name, values in rows) + "\n"
 
 
 def _row(size: int, writers: int, moved: int, pairs: list[dict[str, tuple[float, float]]]) -> dict[str, Any]:

@@ -116,13 +116,13 @@ def test_links_lead_somewhere(page: str) -> None:
         assert (HOUSE / page).parent.joinpath(target).exists(), f"{page} links to {target}"
 
 
-@pytest.mark.parametrize("name", ["scale", "speed_up"])
-def test_the_page_on_scale_quotes_what_was_measured(name: str) -> None:
+@pytest.mark.parametrize(("name", "page"), [("scale", "scale"), ("speed_up", "scale"), ("head_storage", "cluster")])
+def test_pages_quote_what_was_measured(name: str, page: str) -> None:
     result = HOUSE / "benchmarks" / "results" / f"{name}.json"
     code = f"import json, sys; from benchmarks.{name} import table; print(table(json.load(open(sys.argv[1]))), end='')"
     done = run(HOUSE, "-c", code, str(result))  # in a process of its own: a benchmark sets what NumPy reads at import
     assert done.returncode == 0, done.stderr
-    assert done.stdout in blocks((HOUSE / "docs" / "scale.md").read_text(), "text")
+    assert done.stdout in blocks((HOUSE / "docs" / f"{page}.md").read_text(), "text")
 
 
 def test_commands_in_the_readme_exist() -> None:
