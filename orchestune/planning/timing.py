@@ -46,6 +46,7 @@ def last_run(experiment: Experiment, name: str, storage: Path) -> Timing | None:
         spent = sum(trial.seconds + trial.spent.get("checkpoint_s", 0.0) for trial in record.trials.values())
         seconds = spent / record.reports / executions
         sizes = [size_of(folder) for folder in paths.trials.glob("*/*/*") if folder.is_dir()]  # trial, leg, epoch
+        sizes = sizes or [size_of(paths.best)]  # the others lie in a bucket
         return Timing(seconds, max(sizes, default=0) // executions, str(paths.root))
     return None
 

@@ -249,6 +249,16 @@ def test_the_last_run_of_the_same_question_counts(tmp_path: Path) -> None:
     assert last_run(experiment, "toy", tmp_path) == found
 
 
+def test_a_checkpoints_size_where_the_others_lie_in_a_bucket(tmp_path: Path) -> None:
+    root = past_run(tmp_path, "toy", 5.0)
+    (root / "trials").rename(root / "gone")
+    (root / "best").mkdir()
+    (root / "best" / "state").write_bytes(b"." * 20)
+    found = last_run(six(trainable=WithTest), "toy", tmp_path)
+    assert found
+    assert found.checkpoint_bytes == 20
+
+
 def test_of_several_executions_one_is_told(tmp_path: Path) -> None:
     past_run(tmp_path, "toy", 5.0, k=2)
     found = last_run(six(trainable=WithTest), "toy", tmp_path)
