@@ -87,11 +87,11 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, {"rows": found})
     if not chosen.quick:
-        quote("cluster", table({"rows": found}))
+        quote("cluster", *tables({"rows": found}))
 
 
-def table(found: dict[str, Any]) -> str:
-    """The page's."""
+def tables(found: dict[str, Any]) -> list[str]:
+    """The page's one."""
     rows: list[tuple[str, list[str]]] = [
         ("checkpoints of, MiB", [f"{row['mebibytes']}" for row in found["rows"]]),
         ("workers that write at a time", [f"{row['writers']}" for row in found["rows"]]),
@@ -100,7 +100,7 @@ def table(found: dict[str, Any]) -> str:
         ("time of writing, times a folder's", [f"{row['write_ratio']:.2g}" for row in found["rows"]]),
         ("time of reading, times a folder's", [f"{row['read_ratio']:.2g}" for row in found["rows"]]),
     ]
-    return "\n".join(f"{name:36}" + "".join(f"{value:>7}" for value in values) for name, values in rows) + "\n"
+    return ["".join(f"{name:36}" + "".join(f"{value:>7}" for value in values) + "\n" for name, values in rows)]
 
 
 def _row(size: int, writers: int, moved: int, pairs: list[dict[str, tuple[float, float]]]) -> dict[str, Any]:

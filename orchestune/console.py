@@ -75,10 +75,9 @@ class ProgressConsole:
 
     def _line(self, event: Event, record: Record) -> str:
         trial = record.trials[event["trial"]]
-        ended = len(record.trials) - len(record.open)
         of = f"/{self._experiment.num_samples}" if self._experiment.num_samples else ""
         return (
-            f"{ended}{of}  trial {trial.id} {trial.state}, {trial.epochs} epochs, {record.metric} "
+            f"{record.ended}{of}  trial {trial.id} {trial.state}, {trial.epochs} epochs, {record.metric} "
             f"{words.score(record, trial)} ({trial.why})  {words.config(trial.config)}"
         )
 
@@ -101,9 +100,8 @@ class ProgressConsole:
         """Seconds, from the trials that have ended so far; never more than the time budget leaves."""
         budget, samples = self._experiment.time_budget_s, self._experiment.num_samples
         guesses = [] if budget is None else [max(0.0, budget - record.elapsed)]
-        ended = len(record.trials) - len(record.open)
-        if samples and ended:
-            guesses.append(record.elapsed * (samples - ended) / ended)
+        if samples and record.ended:
+            guesses.append(record.elapsed * (samples - record.ended) / record.ended)
         return min(guesses, default=None)
 
 

@@ -121,6 +121,7 @@ class Record:
     run_end: Event | None = None
     elapsed: float = 0.0  # seconds, over all sessions
     reports: int = 0
+    ended: int = 0  # trials
     _since: float = 0.0  # when the newest session began
     _before: float = 0.0  # seconds of the sessions before it
 
@@ -243,6 +244,7 @@ class Record:
     def _on_end(self, event: Event) -> None:
         trial = self.trials[event["trial"]]
         trial.leg_open = False
+        self.ended += trial.status is None
         trial.status, trial.why, trial.fault = event["status"], event["why"], event["fault"]
         trial.error = event.get("error")
 

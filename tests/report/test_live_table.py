@@ -12,7 +12,7 @@ from orchestune import console
 from orchestune.console import AHEAD, SHARE, ProgressConsole
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
-from tests.running.simulation import toy
+from tests.running.simulation import session, toy
 
 REPORT = {"event": "report", "trial": "0000"}
 
@@ -68,3 +68,12 @@ def test_a_small_run_shows_every_event_once(tables: Tables, tmp_path: Path) -> N
 def test_a_large_run_keeps_its_driver(tables: Tables, tmp_path: Path) -> None:
     took = len(watched(tables, tmp_path, events=20_000, every=0.005)) * tables.cost
     assert SHARE * 100 <= took <= SHARE * (100 + took) + AHEAD + tables.cost
+
+
+def test_where_there_is_no_terminal_each_ended_trial_is_counted(tmp_path: Path) -> None:
+    progress, said = ProgressConsole(), io.StringIO()
+    progress.open(said, toy(), RunPaths(tmp_path))
+    record = session(toy(), tmp_path / "run", observe=progress.observe)
+    lines = said.getvalue().splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    assert record.ended == len(record.trials) == 5
