@@ -55,9 +55,9 @@ def test_each_width_has_its_word() -> None:
     assert answer("mnist_learning_curves", run) == (
         "128 units do best, and overfit after epoch 2: training loss 0.200, validation loss 0.300, a gap of 0.100; "
         "when they stop, at epoch 3, training loss 0.100, validation loss 0.320, a gap of 0.220. On images that the "
-        "search never saw its accuracy is 0.900. 64 units stall after epoch 2: training loss 0.290, validation loss 0.350, "
-        "a gap of 0.060; when they stop, at epoch 3, training loss 0.350, validation loss 0.380, a gap of 0.030. 16 "
-        "units are still learning: training loss 0.200, validation loss 0.400, a gap of 0.200. 2 units underfit: "
+        "search never saw its accuracy is 0.900. 64 units stall after epoch 2: training loss 0.290, validation loss "
+        "0.350, a gap of 0.060; when they stop, at epoch 3, training loss 0.350, validation loss 0.380, a gap of 0.030. "
+        "16 units are still learning: training loss 0.200, validation loss 0.400, a gap of 0.200. 2 units underfit: "
         "training loss 1.500, validation loss 1.600, a gap of 0.100; when they stop, at epoch 3, training loss 1.400, "
         "validation loss 1.700, a gap of 0.300."
     )
@@ -116,7 +116,7 @@ def test_speed_is_of_a_size_and_accuracy_of_a_trial() -> None:
     )
     assert answer("batch_size", run) == (
         "Images a second: 1,000 in batches of 32, 2,500 in batches of 128, 6,500 in batches of 512; 512 is the "
-        "fastest. Best is 128 with the rate in proportion, with an accuracy of 0.950 (sd 0.030). A rate in proportion to "
-        "the batch instead of a fixed one takes the accuracy at 128 from 0.800 (sd 0.010) to 0.950 (sd 0.030), at 512 "
-        "from 0.800 (sd 0.010) to not a number."
+        "fastest. Best is 128 with the rate in proportion, with an accuracy of 0.950 (sd 0.030). A rate in proportion "
+        "to the batch instead of a fixed one takes the accuracy at 128 from 0.800 (sd 0.010) to 0.950 (sd 0.030), at "
+        "512 from 0.800 (sd 0.010) to not a number."
     )
