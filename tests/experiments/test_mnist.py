@@ -56,10 +56,10 @@ def test_each_width_has_its_word() -> None:
         "128 units do best, and overfit after epoch 2: training loss 0.200, validation loss 0.300, a gap of 0.100; "
         "when they stop, at epoch 3, training loss 0.100, validation loss 0.320, a gap of 0.220. On images that the "
         "search never saw its accuracy is 0.900. 64 units stall after epoch 2: training loss 0.290, validation loss "
-        "0.350, a gap of 0.060; when they stop, at epoch 3, training loss 0.350, validation loss 0.380, a gap of 0.030. "
-        "16 units are still learning: training loss 0.200, validation loss 0.400, a gap of 0.200. 2 units underfit: "
-        "training loss 1.500, validation loss 1.600, a gap of 0.100; when they stop, at epoch 3, training loss 1.400, "
-        "validation loss 1.700, a gap of 0.300."
+        "0.350, a gap of 0.060; when they stop, at epoch 3, training loss 0.350, validation loss 0.380, a gap of "
+        "0.030. 16 units are still learning: training loss 0.200, validation loss 0.400, a gap of 0.200. 2 units "
+        "underfit: training loss 1.500, validation loss 1.600, a gap of 0.100; when they stop, at epoch 3, training "
+        "loss 1.400, validation loss 1.700, a gap of 0.300."
     )
 
 
