@@ -87,7 +87,8 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, {"rows": found})
     if not chosen.quick:
-        quote("cluster", *tables({"rows": found}))
+        for table in tables({"rows": found}):
+            quote("cluster", table)
 
 
 def tables(found: dict[str, Any]) -> list[str]:

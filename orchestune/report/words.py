@@ -98,10 +98,7 @@ def answer(record: Record) -> list[str]:
     end = record.run_end or {}
     if "answer_error" in end:
         return [f"answer      cannot be given: {end['answer_error'].strip().splitlines()[-1]}"]
-    if "answer" not in end:
-        return []
-    text, indent = f"answer      {end['answer']}", " " * 12
-    return textwrap.wrap(text, 100, subsequent_indent=indent, break_on_hyphens=False)  # it may hold a --set
+    return textwrap.wrap(f"answer      {end['answer']}", 100, subsequent_indent=" " * 12) if "answer" in end else []
 
 
 def failures(record: Record, root: Path, most: int = 3) -> list[str]:
