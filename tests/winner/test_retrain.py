@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_nothing_behind(winner: Winner, tmp_path: Path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("orchestune.winner.retrain.write_whole", full)
-    with pytest.raises(StorageError, match="No space left on device. Make room, then --retrain again"):
+    with pytest.raises(StorageError, match=r"No space left on device\. Make room, then --retrain again"):
         retrained(elsewhere, quiet)
     assert not list(tmp_path.iterdir())
 
