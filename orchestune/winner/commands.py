@@ -11,7 +11,11 @@ from orchestune.errors import OrchestuneError, RunStateError
 from orchestune.report import words
 
 if TYPE_CHECKING:
+    from orchestune.running.paths import RunPaths
+    from orchestune.running.record import Record
     from orchestune.winner.winner import Winner
+
+INTERRUPTED = 130  # the exit code
 
 # `best` alone must stay fast: what imports Ray or torch is imported where a model is wanted.
 
@@ -73,32 +77,43 @@ def _retrain(winner: Winner, target: Path | None) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     record = read(options.run)
-    from orchestune.winner.verify import check_counts, cost, judgement, lines, place, test_metric
+    from orchestune.winner.verify import check_counts, judgement, lines, place, test_metric
 
     check_counts(options.top, options.seeds)
     metric = test_metric(record, options.run)
     paths = place(options.run, options.top, options.seeds)
-    exit_code = 0
-    if not (paths.events.exists() and read(paths.root).run_end):
-        from orchestune.console import ProgressConsole
-        from orchestune.winner import verify as check
-        from orchestune.winner.rerun import candidates
-        from orchestune.winner.winner import check_trainable
+    finished = paths.events.exists() and read(paths.root).run_end
+    exit_code = 0 if finished else _reruns(options, record, paths)
+    if exit_code == INTERRUPTED:
+        again = f"verify {options.run} --top {options.top} --seeds {options.seeds}"
+        print(f"interrupted; nothing is lost. Go on with: {words.program()} {again}")
+        return exit_code
+    found = judgement(paths, metric=metric, seeds=options.seeds, maximize=record.maximize)
+    from orchestune.space.plain import form
+    from orchestune.winner.rerun import candidates
 
-        use_data(options.data or record.question.get("data"))
-        experiment = experiment_of(record, options.run)
-        check_trainable(record, experiment, options.run)
-        trials = candidates(record, options.top)
-        if not trials:
-            raise RunStateError(f"{options.run} has no trial that can be trained again: all changed while they trained")
-        console = ProgressConsole(cost(record, trials, options.seeds))
-        outcome = check.verify(
-            experiment, record, paths, trials, options.seeds, listeners=(console,), address=options.address
+    if found.judged != {form(trial.best_config) for trial in candidates(record, options.top)}:
+        raise RunStateError(
+            f"{paths.root} is not about the best that {options.run} has now: move it away and verify again"
         )
-        exit_code = outcome.exit_code
-        if outcome.interrupted:
-            again = f"verify {options.run} --top {options.top} --seeds {options.seeds}"
-            print(f"interrupted; nothing is lost. Go on with: {words.program()} {again}")
-            return exit_code
-    print("\n".join(lines(judgement(paths, metric=metric, seeds=options.seeds, maximize=record.maximize))))
+    print("\n".join(lines(found)))
     return exit_code
+
+
+def _reruns(options: argparse.Namespace, record: Record, paths: RunPaths) -> int:
+    """Trains the best again, or goes on with that."""
+    from orchestune.console import ProgressConsole
+    from orchestune.winner import verify as check
+    from orchestune.winner.rerun import candidates
+    from orchestune.winner.winner import check_trainable
+
+    use_data(options.data or record.question.get("data"))
+    experiment = experiment_of(record, options.run)
+    check_trainable(record, experiment, options.run)
+    trials = candidates(record, options.top)
+    if not trials:
+        raise RunStateError(f"{options.run} has no trial that can be trained again: all changed while they trained")
+    console = ProgressConsole(check.cost(record, trials, options.seeds))
+    return check.verify(
+        experiment, record, paths, trials, options.seeds, listeners=(console,), address=options.address
+    ).exit_code

@@ -11,6 +11,7 @@ from typing import Any
 from scipy import stats
 
 from orchestune.running.journal import Event
+from orchestune.space.plain import form
 
 CONFIDENCE = 0.95
 
@@ -57,6 +58,11 @@ class Judgement:
         whole = [one for one in every if len(one.scores) == seeds]
         whole.sort(key=lambda one: -one.mean if maximize else one.mean)
         return cls(metric=metric, seeds=seeds, ranked=whole, broken=[one for one in every if one not in whole])
+
+    @property
+    def judged(self) -> set[str]:
+        """The configurations, as text."""
+        return {form(one.config) for one in (*self.ranked, *self.broken)}
 
     def difference(self, other: Candidate) -> tuple[float, float]:
         """The interval of how much the best one's score is larger, paired over the seeds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from orchestune import Data
 from orchestune.asked import read
 from orchestune.cli import main
-from orchestune.errors import RunStateError
+from orchestune.errors import RunStateError, StorageError
 from orchestune.running.record import Turn
 from orchestune.training.data import batches, together
 from orchestune.winner.retrain import export_retrained, on_all, retrained
@@ -134,6 +135,18 @@ def test_what_breaks_off_leaves_nothing_behind(winner: Winner, tmp_path: Path) -
 
     with pytest.raises(KeyboardInterrupt):
         retrained(elsewhere, interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_nothing_behind(winner: Winner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = dataclasses.replace(winner, paths=dataclasses.replace(winner.paths, root=tmp_path))
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("orchestune.winner.retrain.write_whole", full)
+    with pytest.raises(StorageError, match=r"No space left on device\. Make room, then --retrain again"):
+        retrained(elsewhere, quiet)
     assert not list(tmp_path.iterdir())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from contextlib import chdir
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from orchestune.winner.rerun import PARAMETERS, candidates, rerun
 from orchestune.winner.verify import cost, judgement, lines, place
 from orchestune.winner.winner import parameters
 from tests.running.simulation import session, toy
-from tests.winner.conftest import HOUSE
+from tests.winner.conftest import HOUSE, finished
 
 
 @pytest.fixture
@@ -226,6 +227,20 @@ def test_a_metric_that_the_test_split_lacks(tmp_path: Path, capsys: pytest.Captu
     session(toy(trainable=Other, num_samples=1), tmp_path / "run")
     said = refused(capsys, "verify", str(tmp_path / "run"))
     assert "searched score, and its test split has no test_score: it has test_loss" in said
+
+
+def test_what_is_finished_is_read_as_long_as_it_is_about_the_best(
+    a_run: Path, verified: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, run in (("same", a_run), ("other", finished(tmp_path / "more", num_samples="6", seed="3"))):
+        root = place(tmp_path / name, 2, 2).root
+        root.mkdir(parents=True)
+        shutil.copy(run / "events.jsonl", tmp_path / name)
+        shutil.copy(verified / "events.jsonl", root)
+    words = ["--top", "2", "--seeds", "2"]
+    assert main(["verify", str(tmp_path / "same"), *words]) == 0
+    assert "choose      trial " in capsys.readouterr().out
+    assert "is not about the best that" in refused(capsys, "verify", str(tmp_path / "other"), *words)
 
 
 @pytest.mark.ray
