@@ -23,6 +23,7 @@ from benchmarks.driver import EXPERIMENT, Driver, Observer
 from benchmarks.page import quote
 from benchmarks.parts import asha_ms, checkpoint_ms, fsync_ms, next_us, pool_us
 from benchmarks.result import FOLDER, Headline, keep, options
+from benchmarks.scale_tables import EACH_TIME, LIVE, MEGABYTES, WHOLE, tables
 from benchmarks.suggestion_cost import SPACE
 from orchestune import HyperBand
 from orchestune.console import ProgressConsole
@@ -34,10 +35,7 @@ from orchestune.schedulers.hyperband import HyperBandScheduler
 from orchestune.schedulers.promoting import PromotingScheduler
 
 DISK = "/var/tmp"  # /tmp may be memory
-LIVE = (10, 100, 1000)
-WHOLE = "live table, TensorBoard, and on the disk"
 ROUNDS = 5  # of which the median counts
-EPOCH_S, MEGABYTES = 60, 50  # of the run that docs/scale.md reckons with
 
 
 def history(folder: Path, trials: int) -> None:
@@ -93,7 +91,7 @@ def listeners(driver: Driver, reports: int) -> dict[str, dict[str, float]]:
     for name, made, terminal, count in (
         ("nobody", (), io.StringIO(), reports),
         ("a line for each ended trial", (ProgressConsole(),), io.StringIO(), reports),
-        ("live table, made at every event", (EveryEvent(),), Terminal(), 20),
+        (EACH_TIME, (EveryEvent(),), Terminal(), 20),
         ("live table", (ProgressConsole(),), Terminal(), reports),
         ("TensorBoard", (TensorBoardLog(),), io.StringIO(), reports),
         (WHOLE, (ProgressConsole(), TensorBoardLog()), Terminal(), reports),
@@ -168,37 +166,12 @@ def quoted() -> dict[str, float]:
     return {"trial_ms": cost["ours"], "hyperopt_ms": asked["hyperopt"]["500"]}
 
 
-def table(found: dict[str, Any]) -> str:
-    """What follows for 10, 100 and 1,000 workers: the page's table."""
-    pace, given = found["listeners"][WHOLE]["results_per_s"], found["quoted"]
-    model = found["default"]["next_leg_ms"]
-    rows: list[tuple[str, list[str]]] = [
-        ("reckoned for so many workers", [f"{workers:,}" for workers in LIVE]),
-        (f"results a second, at {EPOCH_S} s an epoch", [_number(workers / EPOCH_S) for workers in LIVE]),
-        ("shortest epoch that the driver keeps up with, s", [_number(workers / pace) for workers in LIVE]),
-        ("the same, measured through Ray Tune, s", [_number(w * given["trial_ms"] / 1000) for w in LIVE]),
-        ("shortest leg, asked of the default's model, s", [_number(w * model / 1000) for w in LIVE]),
-        ("shortest trial, asked of hyperopt, s", [_number(w * given["hyperopt_ms"] / 1000) for w in LIVE]),
-        (f"MB/s of checkpoints, {MEGABYTES} MB an epoch", [_number(w * MEGABYTES / EPOCH_S) for w in LIVE]),
-        ("disks such as this one which that keeps busy", [_number(w * _disk_s(found) / EPOCH_S) for w in LIVE]),
-    ]
-    return "\n".join(f"{name:50}" + "".join(f"{value:>9}" for value in values) for name, values in rows) + "\n"
-
-
-def _disk_s(found: dict[str, Any]) -> float:
-    return float(found["checkpoint_ms"][str(MEGABYTES)]) / 1000
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
 def main() -> None:
     chosen = options(__doc__.partition("\n")[0])
     with tempfile.TemporaryDirectory(prefix="orchestune-", dir=DISK) as root:
         found = measured(Path(root), quick=chosen.quick)
     found["quoted"] = quoted()
-    print(f"\n{table(found)}")
+    print("", *tables(found), sep="\n")
     headline = Headline(
         name=f"results a second that the driver answers with {LIVE[-1]} live trials and {found['ended_trials']} ended "
         "ones, each on the disk, in the live table and in TensorBoard",
@@ -207,7 +180,8 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, found)
     if not chosen.quick:
-        quote("scale", table(found))
+        for table in tables(found):
+            quote("scale", table)
 
 
 if __name__ == "__main__":

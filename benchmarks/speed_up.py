@@ -131,7 +131,7 @@ def summary(runs: list[dict[Case, Search]]) -> dict[str, Any]:
     return rows
 
 
-def table(found: Mapping[str, Any]) -> str:
+def tables(found: Mapping[str, Any]) -> list[str]:
     """What docs/scale.md quotes."""
     rows = found["rows"]
     lines = [f"{'simulated on so many workers':58}" + "".join(f"{workers:>8,}" for workers in WORKERS)]
@@ -141,7 +141,7 @@ def table(found: Mapping[str, Any]) -> str:
             if figure == ALONE or name != "hyperband":
                 values = rows[f"{name}, {cluster}"][figure].values()
                 lines.append(f"  {name:56}" + "".join(f"{_short(value):>8}" for value in values))
-    return "\n".join(lines) + "\n"
+    return ["\n".join(lines) + "\n"]
 
 
 def _short(value: float) -> str:
@@ -166,7 +166,7 @@ def main() -> None:
     if not curves.there():
         sys.exit(f"skipped: the recorded curves are not here, {curves.FOLDER} has no loader.py")
     found = measured(chosen)
-    print(f"\n{table(found)}")
+    print("", *tables(found), sep="\n")
     cluster, workers = HEADLINE
     headline = Headline(
         name=f"seconds to the loss that all find, HyperBand's / ASHA's, {workers} workers, {cluster}",
@@ -175,7 +175,8 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, found)
     if not chosen.quick:
-        quote("scale", table(found))
+        for table in tables(found):
+            quote("scale", table)
 
 
 if __name__ == "__main__":
