@@ -1,5 +1,8 @@
 """With the same number of parameters, do more or wider layers read MNIST better, and how many does each depth need?"""
 
+from math import sqrt
+from statistics import fmean
+
 from ray import tune
 
 from orchestune import Experiment, Fifo, Grid, Record
@@ -44,10 +47,14 @@ def answer(record: Record) -> str:
     for depth in DEPTHS:
         enough = [count(depth, shape[0]) for shape, score in scores.items() if len(shape) == depth and score >= GOAL]
         needs.append(f"{depth}: {min(enough):,}" if enough else f"{depth}: more than were tried")
+    spreads = [trial.spread for trial in record.ranked if trial.spread is not None]
+    usual = (
+        f" Two trainings of a shape have a usual spread of {sqrt(fmean(s**2 for s in spreads)):.4f}." if spreads else ""
+    )
     tested = " On images that the search never saw the best of all has accuracy {test_accuracy:.4f}."
     return (
         f"The best shape by parameters is {', '.join(best)}. For validation accuracy {GOAL} the fewest parameters by "
-        f"hidden layers are {', '.join(needs)}.{tested.format(**record.test) if record.test else ''}"
+        f"hidden layers are {', '.join(needs)}.{usual}{tested.format(**record.test) if record.test else ''}"
     )
 
 
