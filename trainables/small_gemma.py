@@ -1,4 +1,4 @@
-"""A Gemma of a third of a million weights, taught in seconds what prose looks like: a base for want of a large one.
+"""A Gemma of 115,000 weights, taught in seconds what prose looks like: a base for want of a large one.
 
 It is made as Google's are, by transformers' own GemmaConfig, and kept as they are: a folder with a tokenizer and
 safetensors, which any of Hugging Face's tools reads.
@@ -22,7 +22,7 @@ LENGTH, BATCH = 64, 16  # tokens an example, examples an update
 LR = 4e-3  # at the most, step size per update
 
 
-def small_gemma(hidden: int = 96, layers: int = 3, updates: int = 400) -> Path:
+def small_gemma(hidden: int = 64, layers: int = 2, updates: int = 300) -> Path:
     """The model's folder, made once per node from the reference manual of this Python.
 
     `hidden` is the width of a layer, a multiple of 8. Raises DataError, and OrchestuneError without the libraries.

@@ -31,6 +31,7 @@ def answer(record: Record) -> str:
 
 
 @NEEDS_LORA
+@pytest.mark.timeout(300)  # the base is taught first
 def test_adapters_teach_a_model_of_prose_to_write_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,12 +40,12 @@ def test_adapters_teach_a_model_of_prose_to_write_python(
                  "--set", "lr=loguniform(4e-3, 8e-3)")  # fmt: skip
     assert record.best
     config, test = record.best.config, record.test
-    sizes = dict.fromkeys(["q_proj", "k_proj", "v_proj", "o_proj"], 96 + 96)
-    sizes |= dict.fromkeys(["gate_proj", "up_proj", "down_proj"], 96 + 192)
-    train = 3 * config["rank"] * sum(sizes[target] for target in config["targets"])
+    sizes = dict.fromkeys(["q_proj", "k_proj", "v_proj", "o_proj"], 64 + 64)
+    sizes |= dict.fromkeys(["gate_proj", "up_proj", "down_proj"], 64 + 128)
+    train = 2 * config["rank"] * sum(sizes[target] for target in config["targets"])
     assert test["test_trainable_parameters"] == train
     assert test["test_loss"] < test["test_base_loss"] - 0.1
-    assert test["test_base_loss"] < 4.7, "the base has learnt something of texts: 6.2 is chance"
+    assert test["test_base_loss"] < 5, "the base has learnt something of texts: 6.2 is chance"
     for figure in (f"rank {config['rank']} beside", f"{train:,} weights", f"to {test['test_loss']:.3f}. It wrote"):
         assert figure in answer(record)
     best = tmp_path / "lora_text" / "best"
