@@ -179,7 +179,7 @@ def main() -> None:
         aim=">= 100",
     )
     keep(__file__, chosen, headline, found)
-    if not chosen.quick:
+    if not chosen.quick and chosen.output is None:
         for table in tables(found):
             quote("scale", table)
 
