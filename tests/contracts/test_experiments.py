@@ -42,6 +42,8 @@ def test_its_first_questions_are_its_trainables_parameters(name: str) -> None:
             break
         assert isinstance(config, dict)
         assert experiment.typed_space.contains(config)
+        searcher.born(n, config)
+        searcher.tell(n, {1: float(n)}, ended=True)  # which some wait for
 
 
 @pytest.mark.ray
