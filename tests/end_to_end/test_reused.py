@@ -56,6 +56,7 @@ def test_adapters_teach_a_model_of_prose_to_write_python(
 
 
 @NEEDS_MNIST
+@pytest.mark.timeout(300)  # two workers begin, and features are computed for each number of frozen layers
 def test_the_best_layers_to_freeze_stay_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HOUSE)
     record = run("mnist_transfer", tmp_path, "--num-samples", "6", "--max-epochs", "3", "--set", "start=reused",
