@@ -11,10 +11,12 @@ import yaml
 
 from orchestune.cluster.description import PLACEHOLDERS, Description
 from orchestune.errors import ClusterError
+from orchestune.new import TEMPLATE
 from tests.cluster.conftest import HOUSE, MACHINES, filled_in
 
 Write = Callable[[str], Path]
 SHIPPED = HOUSE / "cluster.yaml"
+NEW = TEMPLATE / "cluster.yaml"  # the same for a project of one's own, with a word more to fill in
 SMALL = """
 cluster_name: small
 provider: {type: local, head_ip: 10.0.0.1, worker_ips: [10.0.0.2]}
@@ -50,7 +52,7 @@ def test_the_shipped_file_is_one_of_rays(write: Write, home: Path, monkeypatch: 
 
 
 def test_every_word_left_to_fill_in_is_named_with_its_line() -> None:
-    said, lines = refused(SHIPPED), SHIPPED.read_text().splitlines()
+    said, lines = refused(NEW), NEW.read_text().splitlines()
     for word, meaning in PLACEHOLDERS.items():
         line = next(n for n, text in enumerate(lines, 1) if word in text and not text.strip().startswith("#"))
         assert f"line {line}, {word}: {meaning}" in said
@@ -58,7 +60,7 @@ def test_every_word_left_to_fill_in_is_named_with_its_line() -> None:
 
 @pytest.mark.parametrize("word", PLACEHOLDERS)
 def test_one_word_left_to_fill_in_is_enough(write: Write, word: str) -> None:
-    text = SHIPPED.read_text()
+    text = NEW.read_text()
     for other in PLACEHOLDERS:
         if other != word:
             text = text.replace(other, "filled")
