@@ -126,7 +126,7 @@ class LanguageModelLora(TorchTrainable):
         return {**scores, **{f"test_{name}": value for name, value in zip(self.test_only, told, strict=True)}}
 
     def write(self) -> str:
-        """How the model as it is continues `prompt`."""
+        """How the model as it is continues `prompt`, without the blanks at its end."""
         self.model.eval()
         given = self.tokenizer(self.prompt, return_tensors="pt").to(self.device)
         with torch.no_grad(), randomness.preserved(self.device):
@@ -134,7 +134,7 @@ class LanguageModelLora(TorchTrainable):
                 input_ids=given["input_ids"], attention_mask=given["attention_mask"],
                 max_new_tokens=self.written, do_sample=False, pad_token_id=self.tokenizer.eos_token_id,
             )  # fmt: skip
-        return str(self.tokenizer.decode(written[0], skip_special_tokens=True))
+        return str(self.tokenizer.decode(written[0], skip_special_tokens=True)).rstrip()
 
     @property
     def trainable_parameters(self) -> int:

@@ -74,7 +74,7 @@ def test_fresh_adapters_change_nothing_and_trained_ones_lower_the_loss() -> None
     assert end["test_base_loss"] == start["test_base_loss"]
     assert end["test_loss"] < start["test_loss"] - 0.1
     assert end["test_text_before"] == start["test_text_before"]
-    assert all(end[name].startswith("def ") for name in ("test_text_before", "test_text_after"))
+    assert all(end[name].startswith("def") for name in ("test_text_before", "test_text_after"))
 
 
 @NEEDS_LORA
