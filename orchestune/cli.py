@@ -169,10 +169,13 @@ def plot_(options: argparse.Namespace) -> int:
     record = read(options.run)
     trial = None if options.trial is None else _trial(record, options.trial).id
     from orchestune.report import picture
+    from orchestune.report.tensorboard import show_picture
     from orchestune.running.paths import RunPaths
 
-    path = options.out or RunPaths(options.run).picture(trial)
-    picture.save(picture.figure(record, trial), path)
+    paths = RunPaths(options.run)
+    drawn, path = picture.figure(record, trial), options.out or paths.picture(trial)
+    picture.save(drawn, path)
+    show_picture(paths, trial or "curves", picture.encoded(drawn, ".png"), record.epochs)
     print(path)
     return 0
 

@@ -55,18 +55,24 @@ def save(drawn: Figure, path: Path) -> None:
     kind = path.suffix.lower()
     if kind not in FORMATS:
         raise OrchestuneError(f"--out {path}: a picture's name ends with {' or '.join(FORMATS)}, not with {kind!r}")
-    buffer = io.BytesIO()
-    with rc_context(SVG):
-        drawn.savefig(buffer, format=kind[1:], dpi=120, metadata=UNDATED[kind])
+    content = encoded(drawn, kind)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(buffer.getvalue())
+        aside.write_bytes(content)
         aside.replace(path)
     except OSError as problem:
         raise StorageError(
             f"the picture {path} cannot be written: {problem.strerror}. Choose another place with --out."
         ) from problem
+
+
+def encoded(drawn: Figure, kind: str) -> bytes:
+    """The picture as a file of one of `FORMATS`."""
+    buffer = io.BytesIO()
+    with rc_context(SVG):
+        drawn.savefig(buffer, format=kind[1:], dpi=120, metadata=UNDATED[kind])
+    return buffer.getvalue()
 
 
 def _sides(axes: Axes, record: Record, trial: Trial) -> None:

@@ -7,6 +7,7 @@ left gaps. No file stays open between two events: a paused trial costs nothing, 
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,6 +100,18 @@ class TensorBoardLog:
                 if _ends(self._paths.curves(event["trial"]), end):
                     lacking.discard(event["trial"])
         return lacking
+
+
+def show_picture(paths: RunPaths, name: str, png: bytes, epochs: int) -> None:
+    """Has TensorBoard show it among its images, after so many epochs of the run. Raises StorageError."""
+    from orchestune.report.summaries import picture
+
+    path = paths.curves("plots")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _append(path, picture(name, png, time.time(), epochs, first=not path.exists()))
+    except OSError as problem:
+        raise storage_error(paths.root, problem) from problem
 
 
 def _until(event: Event, past: list[Event]) -> list[Event]:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from orchestune import Random
 from orchestune.cli import main
@@ -190,6 +191,19 @@ def test_the_command_says_where_the_picture_is(run: Callable[..., Path], capsys:
         assert capsys.readouterr().out == f"{path}\n"
         assert path.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in (root / "plots").iterdir()) == ["0001.png", "curves.png"]
+
+
+def test_tensorboard_shows_what_was_drawn(run: Any) -> None:
+    """Each time anew, beside the run's curves."""
+    root = run(("finished", UP), ("stopped", {name: values[:1] for name, values in UP.items()}))
+    for words in ([], ["0001"], []):
+        assert main(["plot", str(root), *words]) == 0
+    read = EventAccumulator(str(root / "tensorboard" / "plots"), {"images": 0}).Reload()
+    assert read.Tags()["images"] == ["curves", "0001"]
+    shown = read.Images("curves")
+    assert [image.step for image in shown] == [4, 4], "so many epochs the run had by then"
+    assert shown[0].encoded_image_string == (root / "plots" / "curves.png").read_bytes()
+    assert (shown[0].width, shown[0].height) == (1320, 480)
 
 
 def test_an_svg_holds_every_trial_and_its_words(run: Callable[..., Path], tmp_path: Path) -> None:
