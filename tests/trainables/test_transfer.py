@@ -62,7 +62,7 @@ def test_the_images_are_those_of_five_to_nine() -> None:
         ({"frozen": 0}, {0.02: {"head"}, 0.003: {"stages.0", "stages.1", "stages.2"}}),
         ({"start": "random"}, {0.02: {"head", "stages.0", "stages.1", "stages.2"}}),
     ],
-    ids=str,
+    ids=["frozen 3", "frozen 1", "frozen 0", "from scratch"],
 )
 def test_each_layer_has_its_step_size(config: dict[str, Any], rates: dict[float, set[str]]) -> None:
     trained = Transfer({**config, "lr": 0.02, "lr_reused": 0.003})
