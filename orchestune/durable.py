@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+MANIFEST = "manifest.json"  # of a checkpoint: the file that is written last, and says that all others are there
 # What a disk says when it has no room for us; the run stops there instead of blaming a trial.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 

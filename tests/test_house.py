@@ -58,6 +58,7 @@ ROOMS = {
         "schedulers",
         "searchers",
         "space",
+        "storage",
         "training",
     },
     "cluster": GROUND

@@ -104,6 +104,10 @@ def best(options: argparse.Namespace) -> int:
 def fetch(options: argparse.Namespace) -> int:
     description = Description.read(options.cluster)
     storage = submission.storage_of(description)
+    if options.checkpoints and storage.bucket:
+        raise ClusterError(
+            f"the checkpoints of {options.run} lie in {storage.kept_at(options.run)}: take them from there"
+        )
     there = submission.run_on_head(storage, options.run)
     here = fetching.fetch(description, options.run, there, options.into, checkpoints=options.checkpoints)
     _say(f"fetched     {here}\nlook        orchestune show {here}\n            tensorboard --logdir {here}")

@@ -33,8 +33,8 @@ from orchestune.training.files import data_folder
 from orchestune.training.legs import Leg
 from orchestune.training.resources import Resources
 
+ENDING = {"data": DataError, "storage": StorageError}
 REFUSALS = 100  # so many trials may be refused before Tune has its turn again, and sees whether Ctrl-C was pressed
-
 Observer = Callable[[Event, Record], None]
 At = tuple[str, int, int] | None  # the checkpoint that a leg starts from: trial, leg, epoch
 
@@ -167,10 +167,13 @@ class Conductor:
             return None
         number = trial.leg + 1
         self._store.fence(trial.id, number)
-        place, origin = (self._store.adopt(source.place, trial.id, number), source.place.at) if source else (None, None)
+        place = self._store.adopt(source.place, trial.id, number, self._say) if source else None
+        if source and not place:
+            return self._begun(due, needs)
         config = trial.config if due.lost else due.config  # what was caught up on may have added to it
+        start, origin = (place.at, source.place.at) if source and place else (None, None)
         self._commit(events.leg(trial, number, config, origin, due.until, self._seed(trial)))
-        return self._leg(trial, number, place.at if place else None, due.until, needs)
+        return self._leg(trial, number, start, due.until, needs)
 
     def _leg(self, trial: Trial, number: int, start: At, until: int, needs: Resources, **purpose: str) -> Leg:
         e, folder = self.experiment, data_folder()
@@ -245,10 +248,8 @@ class Conductor:
     def failed(self, leg: Leg, failure: Failure) -> None:
         """The leg broke off. Raises StorageError, DataError, and RunAborted where the same code fails repeatedly."""
         self.released(leg)
-        if failure.fault == "data":  # every trial there would meet the same
-            raise DataError(failure.error)
-        if failure.fault == "storage":
-            raise StorageError(failure.error)
+        if failure.fault in ENDING:  # every trial there would meet the same
+            raise ENDING[failure.fault](failure.error)
         if leg.purpose == "test":
             self._finale.failed(failure.error, retry=failure.fault == "machine")
             return
@@ -279,12 +280,11 @@ class Conductor:
             # One that waits when all is done was passed over: the scheduler ended it, not the end of the run.
             why = rule(self._memory.scheduler, trial.id) if self._ending == "done" else self._ending
             self._commit(events.end(trial, "stopped", f"{why}, epoch {trial.epochs}"))
-        winner, place = self.record.best, self._finale.place(self.record)
-        if winner and place:
+        if (winner := self.record.best) and (place := self._finale.place(self.record)):
             if self._finale.wants_test() and hasattr(self.experiment.trainable, "test"):
                 needs = self._admission.needs_again(winner)
                 return self._leg(winner, winner.leg, place.at, place.epoch, needs, purpose="test")
-            self._finale.put_aside(place, winner.config_at(place.epoch))
+            self._finale.put_aside(self.record)
         self._commit(self._finale.end(self.record, self._ending, self.experiment.answer))
         return None
 

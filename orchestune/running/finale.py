@@ -55,8 +55,14 @@ class Finale:
             self.error = error
             self._say(f"the test split could not be scored:\n{error}")
 
-    def put_aside(self, place: Place, config: dict[str, Any]) -> None:
-        self._store.copy(place, self._target, config)
+    def put_aside(self, record: Record) -> None:
+        """The winner's best checkpoint that can be opened."""
+        winner = record.best
+        while winner and (place := self.place(record)):
+            try:
+                return self._store.copy(place, self._target, winner.config_at(place.epoch))
+            except CheckpointDamaged as damage:  # in a bucket it shows only now, and is not chosen again
+                self._say(f"checkpoint damaged, using the next best: {damage}")
 
     def end(self, record: Record, why: str | None, answer: Callable[[Record], str] | None) -> Event:
         """The run's last event, with what its experiment answers. A mistake in `answer` costs the sentence alone."""

@@ -6,12 +6,16 @@ it begins at, holds whole lines that were on the disk before, and is never writt
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestune.durable import write_whole
+from orchestune.durable import MANIFEST, write_whole
 from orchestune.errors import RunStateError, StorageError
 from orchestune.running.journal import Journal
 from orchestune.running.paths import RunPaths
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from orchestune.storage.bucket import Bucket
 
 EVERY_S = 5.0
+THREADS_PATIENCE_S, LAST_PATIENCE_S = 20.0, 60.0  # the thread tries again anyway; at the end somebody waits
+PIECE = 4 << 20  # bytes at the most: what goes up in one request is there as a whole or not at all
+AT_A_TIME = 16  # pieces that are read side by side
 JOURNAL, BEST, QUESTION = "journal", "best", "experiment.json"
 _PARTED = (
     "{bucket} has events that {folder} has not: the run went on elsewhere. Move that folder away, and resume {bucket}."
@@ -33,62 +40,72 @@ class Mirror:
 
     def __init__(self, bucket: Bucket, paths: RunPaths, journal: Journal, say: Callable[[str], None]) -> None:
         """Raises RunStateError where the bucket has another journal than this one's beginning, StorageError."""
-        self._bucket, self._paths, self._journal, self._say = bucket, paths, journal, say
+        self._paths, self._journal, self._say = paths, journal, say
+        self._bucket, self._patience_s = bucket, bucket.patience_s
         self._sent = self._found()
+        self._best_sent = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="journal to bucket", daemon=True)
         self._silent = False  # the bucket is out of reach, and that was said
         self.send()
+        if paths.question.exists():
+            bucket.write(QUESTION, paths.question.read_text())
+        self._bucket = replace(bucket, patience_s=min(self._patience_s, THREADS_PATIENCE_S))
         self._thread.start()
 
     def send(self) -> None:
         """Copies what is new. Raises StorageError."""
         end = self._journal.size
-        if end > self._sent:
-            text = self._read(self._sent, end)
-            self._bucket.write(f"{JOURNAL}/{self._sent:0{_LONG}d}", text)
-            self._sent = end
+        self._send_best()  # before the event that says there is one
+        while self._sent < end:
+            data = self._read(self._sent, min(end, self._sent + PIECE))
+            whole = data[: data.rindex(b"\n") + 1] if b"\n" in data else self._read(self._sent, end)
+            self._bucket.write(_key(self._sent), whole.decode())
+            self._sent += len(whole)
 
     def close(self) -> None:
-        """Copies the rest, and what is to be found beside the journal. Raises StorageError."""
+        """Copies the rest. Raises StorageError."""
         self._over.set()
         self._thread.join()
+        self._bucket = replace(self._bucket, patience_s=min(self._patience_s, LAST_PATIENCE_S))
         try:
             self.send()
-            if self._paths.question.exists():
-                self._bucket.write(QUESTION, self._paths.question.read_text())
-            if self._paths.best.exists():
-                for path in sorted(p for p in self._paths.best.rglob("*") if p.is_file()):
-                    self._bucket.put(path, f"{BEST}/{path.relative_to(self._paths.best).as_posix()}")
         except StorageError as problem:
+            missing = f"the journal from byte {self._sent} on" if self._sent < self._journal.size else "its best/"
             raise StorageError(
-                f"{problem}\nThe run's folder, {self._paths.root}, has everything; the bucket lacks the journal from "
-                f"byte {self._sent} on."
+                f"{problem}\nThe bucket lacks {missing}, which is in the run's folder here, {self._paths.root}."
             ) from problem
+
+    def _send_best(self) -> None:
+        if self._best_sent or not self._paths.best.exists():
+            return
+        files = [path for path in self._paths.best.rglob("*") if path.is_file()]
+        for path in sorted(files, key=lambda path: path.name == MANIFEST):  # last: then it is whole
+            self._bucket.put(path, f"{BEST}/{path.relative_to(self._paths.best).as_posix()}")
+        self._best_sent = True
 
     def _found(self) -> int:
         """How many bytes the bucket has: this journal may have been copied by another session."""
-        sizes = pieces(self._bucket)
-        if not sizes:
+        starts = pieces(self._bucket)
+        if not starts:
             return 0
-        newest = sizes[-1]
-        text = self._bucket.read(f"{JOURNAL}/{newest:0{_LONG}d}")
-        end = newest + len(text.encode())
-        if end > self._journal.size or self._read(newest, end) != text:
+        newest = starts[-1]
+        data = self._bucket.read(_key(newest)).encode()
+        if self._read(newest, newest + len(data)) != data:
             raise RunStateError(_PARTED.format(bucket=self._bucket.where, folder=self._paths.root))
-        return end
+        return newest + len(data)
 
-    def _read(self, start: int, end: int) -> str:
+    def _read(self, start: int, end: int) -> bytes:
         with self._paths.events.open("rb") as file:
             file.seek(start)
-            return file.read(end - start).decode()
+            return file.read(end - start)
 
     def _go_on(self) -> None:
         while not self._over.wait(EVERY_S):
             try:
                 self.send()
                 self._silent = False
-            except StorageError as problem:  # the run goes on: its journal is on this machine's disk
+            except Exception as problem:  # the run goes on: its journal is on this machine's disk
                 if not self._silent:
                     self._say(f"the journal is not copied at the moment, which is tried again and again: {problem}")
                 self._silent = True
@@ -99,34 +116,41 @@ def pieces(bucket: Bucket) -> list[int]:
     return sorted(int(name) for name in bucket.below(JOURNAL) if name.isdigit())
 
 
+def _key(start: int) -> str:
+    return f"{JOURNAL}/{start:0{_LONG}d}"
+
+
 def rebuild(bucket: Bucket, paths: RunPaths) -> None:
     """Makes the run's folder from its bucket: the journal as far as it was copied, the question, the best checkpoint.
 
-    A folder whose journal knows more is left as it is. Raises RunStateError where the bucket has no run there or a
-    journal that parts from the folder's, StorageError.
+    A folder whose journal knows more keeps it. Raises RunStateError where the bucket has no run there or a journal that
+    parts from the folder's, StorageError.
     """
-    found = pieces(bucket)
-    if not found:
+    starts = pieces(bucket)
+    if not starts:
         raise RunStateError(f"{bucket.where} is not a run: it has no {JOURNAL}")
-    text, size = "", 0
-    for start in found:
-        if start != size:
-            raise RunStateError(f"{bucket.where}: of its {JOURNAL} the bytes from {size} to {start} are missing")
-        piece = bucket.read(f"{JOURNAL}/{start:0{_LONG}d}")
-        text, size = text + piece, size + len(piece.encode())
-    here = paths.events.read_text() if paths.events.exists() else ""
-    if here.startswith(text):
-        return
-    if not text.startswith(here):
+    here = paths.events.read_bytes() if paths.events.exists() else b""
+    # Of what is here already, the newest piece is compared: a journal's lines stand on all before them.
+    begin = max((start for start, end in pairwise(starts) if end <= len(here)), default=0)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        wanted = [start for start in starts if start >= begin]
+        found = list(pool.map(lambda start: bucket.read(_key(start)).encode(), wanted))
+    data = here[:begin]
+    for start, piece in zip(wanted, found, strict=True):
+        if start != len(data):
+            raise RunStateError(f"{bucket.where}: of its {JOURNAL} the bytes from {len(data)} to {start} are missing")
+        data += piece
+    if not data.startswith(here[: len(data)]):
         raise RunStateError(_PARTED.format(bucket=bucket.where, folder=paths.root))
     paths.root.mkdir(parents=True, exist_ok=True)
     beside = bucket.below("")
-    if QUESTION in beside:
+    if QUESTION in beside and not paths.question.exists():
         write_whole(paths.question, bucket.read(QUESTION))
-    for key in beside:
-        if key.startswith(f"{BEST}/"):
-            bucket.get(key, Path(paths.root, key))
-    write_whole(paths.events, text)  # last: with it, the folder is a run's
+    if f"{BEST}/{MANIFEST}" in beside and not (paths.best / MANIFEST).exists():
+        with bucket.opened(BEST) as folder:
+            shutil.copytree(folder, paths.best, dirs_exist_ok=True)
+    if len(data) > len(here):
+        write_whole(paths.events, data.decode())  # last: with it, the folder is a run's
 
 
 def folder_of_run(text: str) -> Path:

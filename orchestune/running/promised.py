@@ -40,9 +40,10 @@ def promised(present: Sequence[Machine]) -> list[dict[str, float]]:
         left = most - (len(present) - 1)
         found: list[dict[str, float]] = []
         rest = list(present)
+        _take(rest, types[config["head_node_type"]].get("resources") or {}, at_most=1)
         for kind in workers.values():
             has = {name: float(amount) for name, amount in (kind.get("resources") or {}).items()}
-            there = _taken(rest, has)
+            there = _take(rest, has)
             room = max(0, min(int(kind.get("max_workers", most)) - there, left)) if any(has.values()) else 0
             found += [dict(has) for _ in range(room)]
             left -= room
@@ -54,9 +55,9 @@ def promised(present: Sequence[Machine]) -> list[dict[str, float]]:
         ) from problem
 
 
-def _taken(rest: list[Machine], has: Machine) -> int:
+def _take(rest: list[Machine], has: Machine, at_most: int | None = None) -> int:
     """How many of the machines are of the kind that `has` this; they are no other's any more."""
-    alike = [machine for machine in rest if _is(machine, has)]
+    alike = [machine for machine in rest if _is(machine, has)][:at_most]
     for machine in alike:
         rest.remove(machine)
     return len(alike)

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from ray import tune
 
 from orchestune.durable import NO_ROOM, write_whole
 from orchestune.environment import settings
-from orchestune.errors import ClusterError, OrchestuneError, RunStateError
+from orchestune.errors import ClusterError, OrchestuneError, RunStateError, StorageError
 from orchestune.experiment import Experiment
 from orchestune.running.conductor import Conductor, Observer
 from orchestune.running.feed import Feed
@@ -89,10 +89,10 @@ def start(
     storage = Storage(storage) if isinstance(storage, Path) else storage
     runs = storage.folder
     paths = RunPaths.create_fresh(runs, name) if run_name is None else RunPaths.create(runs, run_name)
-    keeping = Keeping(storage.kept_at(paths.name), paths)
     try:
+        keeping = Keeping(storage.kept_at(paths.name), paths)
         keeping.check_new()
-    except OrchestuneError:
+    except BaseException:
         shutil.rmtree(paths.root)
         raise
     folder = data_folder()  # the journal has it for `resume`
@@ -108,7 +108,8 @@ def start(
     except OrchestuneError:
         if not Record.of(read_events(paths.events)).trials:
             shutil.rmtree(paths.root)
-            keeping.discard()
+            with suppress(StorageError):  # what has ended the run says more
+                keeping.discard()
         raise
 
 

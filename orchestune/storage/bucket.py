@@ -13,14 +13,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pyarrow import fs
 
-from orchestune.errors import StorageError, UnknownName
+from orchestune.storage.folder import room_in
 from orchestune.storage.patience import PATIENCE_S, patiently
-from orchestune.storage.storage import below
+from orchestune.storage.storage import below, check_address
 
 T = TypeVar("T")
 
-# What an address may say after its `?`: pyarrow.fs.S3FileSystem's own names. Keys and secrets do not belong into one.
-OPTIONS = ("region", "scheme", "endpoint_override")
 CONNECT_S, SILENCE_S = 5.0, 10.0  # seconds after which a request has failed, and is tried again
 
 
@@ -38,12 +36,7 @@ class Bucket:
     outlives_driver = True
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.where)
-        if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc:
-            raise StorageError(f"storage {self.where!r}: write s3://BUCKET/PREFIX")
-        for name, _ in parse_qsl(parts.query):
-            if name not in OPTIONS:
-                raise UnknownName("option of s3://", name, OPTIONS)
+        check_address(self.where)
 
     def at(self, name: str) -> Bucket:
         """The depot of what lies below the key `name`."""
@@ -91,7 +84,8 @@ class Bucket:
 
     def fill(self, folder: str, fill: Callable[[Path], None], last: str) -> None:
         with tempfile.TemporaryDirectory(prefix="orchestune-") as aside:
-            fill(Path(aside))
+            with room_in(Path(aside)):
+                fill(Path(aside))
             closing = Path(aside, last).read_text()
             Path(aside, last).unlink()
             self.put(Path(aside), folder)
@@ -105,15 +99,15 @@ class Bucket:
             yield Path(aside)
 
     def delete(self, folder: str, first: str | None = None) -> None:
-        def delete() -> None:
-            with suppress(FileNotFoundError):
-                self._files.delete_file(path)
-
         if first is not None:
-            path = self._path(f"{folder}/{first}")
-            self._patiently(delete)
+            self.remove(f"{folder}/{first}")
         with suppress(FileNotFoundError):
             self._patiently(lambda: self._files.delete_dir(self._path(folder)))
+
+    def remove(self, key: str) -> None:
+        """The file, if it is there."""
+        with suppress(FileNotFoundError):
+            self._patiently(lambda: self._files.delete_file(self._path(key)))
 
     def put(self, path: Path, key: str) -> None:
         """A file of this machine, of any size."""

@@ -45,8 +45,8 @@ class Depot(Protocol):
     def fill(self, folder: str, fill: Callable[[Path], None], last: str) -> None:
         """Has `fill` write files into a folder of this machine, which become those of `folder`.
 
-        `last` is the name of the one that says that all others are there: it comes last. Where anything fails, nothing
-        is left of them.
+        `last` is the name of the one that says that all others are there: it comes last, and where anything fails it
+        does not come.
         """
 
     def opened(self, folder: str) -> AbstractContextManager[Path]:

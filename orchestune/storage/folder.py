@@ -15,6 +15,19 @@ from orchestune.durable import sync, write_whole
 NO_ROOM_LEFT = 1 << 20  # bytes free; with less, a write that failed is taken to have failed for want of room
 
 
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """What fails within the block while the disk of `folder` is full raises OSError with ENOSPC: torch, for one, says
+    only that a write failed."""
+    try:
+        yield
+    except Exception as problem:
+        free = shutil.disk_usage(folder).free
+        if free < NO_ROOM_LEFT:
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({free} bytes free)", str(folder)) from problem
+        raise
+
+
 @dataclass(frozen=True)
 class Folder:
     """The depot that is a folder."""
@@ -56,16 +69,12 @@ class Folder:
         """In place, for `last` is written last by `fill` too. Raises OSError with ENOSPC where there was no room."""
         path = self.root / folder
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            fill(path)
-            sync(path.parent)
-        except Exception as problem:
-            free = shutil.disk_usage(self.root).free
+            with room_in(self.root):
+                path.mkdir(parents=True, exist_ok=True)
+                fill(path)
+                sync(path.parent)
+        except Exception:
             shutil.rmtree(path, ignore_errors=True)
-            if free < NO_ROOM_LEFT:  # torch says only that a write failed
-                raise OSError(
-                    errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({free} bytes free)", str(self.root)
-                ) from problem
             raise
 
     @contextmanager

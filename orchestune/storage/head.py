@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import ray
@@ -21,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestune.durable import sync
 from orchestune.storage.depot import Depot
-from orchestune.storage.folder import Folder
+from orchestune.storage.folder import Folder, room_in
 
 BLOCK = 8 << 20  # bytes that travel at a time
 AT_A_TIME = 8  # workers that are served side by side
@@ -84,7 +83,7 @@ class FromAfar:
 
     @cached_property
     def _keeper(self) -> Any:
-        return ray.get_actor(urlsplit(self.where).netloc)
+        return ray.get_actor(_parts(self.where)[0])
 
     def _ask(self, method: str, *words: Any) -> Any:
         try:
@@ -95,7 +94,7 @@ class FromAfar:
             raise
 
     def called(self, key: str) -> str:
-        return f"{urlsplit(self.where).path}/{key} on the head"
+        return f"{_parts(self.where)[1]}/{key} on the head"
 
     def below(self, folder: str) -> list[str]:
         return list(self._ask("below", folder))
@@ -112,7 +111,8 @@ class FromAfar:
     def fill(self, folder: str, fill: Callable[[Path], None], last: str) -> None:
         with tempfile.TemporaryDirectory(prefix="orchestune-") as name:
             aside = Path(name)
-            fill(aside)
+            with room_in(aside):
+                fill(aside)
             try:
                 keys = [
                     self._put(path, f"{folder}/{path.relative_to(aside).as_posix()}")
@@ -181,10 +181,16 @@ class Kept(Folder):
 
 def near_or_far(where: str) -> Depot:
     """The folder itself on the head, or else the way to it."""
-    parts = urlsplit(where)
-    if _mark(Path(parts.path), parts.netloc).exists():
-        return Folder(Path(parts.path))
+    name, folder = _parts(where)
+    if _mark(folder, name).exists():
+        return Folder(folder)
     return FromAfar(where)
+
+
+def _parts(where: str) -> tuple[str, Path]:
+    """The actor's name and the head's folder; no address as others are: a folder's name may hold any character."""
+    name, _, folder = where.removeprefix("head://").partition("/")
+    return name, Path("/", folder)
 
 
 def _mark(folder: Path, name: str) -> Path:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from orchestune.errors import StorageError
+from orchestune.errors import StorageError, UnknownName
 
 BUCKET, HEAD = "s3://", "head:"
+# What an address may say after its `?`: pyarrow.fs.S3FileSystem's own names. Keys and secrets do not belong into one.
+OPTIONS = ("region", "scheme", "endpoint_override")
 OWN = "orchestune-runs"  # in the home folder of who runs: the folders of runs whose checkpoints lie in a bucket
 
 
@@ -28,8 +30,7 @@ class Storage:
     def parse(cls, text: str) -> Storage:
         """From `FOLDER`, `s3://BUCKET/PREFIX?OPTIONS` or `head:/FOLDER`. Raises StorageError."""
         if text.startswith(BUCKET):
-            if not urlsplit(text).netloc:
-                raise StorageError(f"storage {text!r}: write s3://BUCKET/PREFIX")
+            check_address(text)
             return cls(Path.home() / OWN, bucket=text)
         if text.startswith(HEAD):
             folder = text.removeprefix(HEAD)
@@ -48,6 +49,16 @@ class Storage:
 
     def __str__(self) -> str:
         return self.bucket or f"{HEAD if self.by_head else ''}{self.folder}"
+
+
+def check_address(text: str) -> None:
+    """Raises StorageError, UnknownName where it is none of a bucket."""
+    parts = urlsplit(text)
+    if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc or "#" in text:
+        raise StorageError(f"storage {text!r}: write s3://BUCKET/PREFIX, without '@' and '#'")
+    for name, _ in parse_qsl(parts.query):
+        if name not in OPTIONS:
+            raise UnknownName("option of s3://", name, OPTIONS)
 
 
 def below(address: str, name: str) -> str:

@@ -13,17 +13,16 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestune.durable import sealed, sync, unsealed, write_whole
+from orchestune.durable import MANIFEST, sealed, sync, unsealed, write_whole
 from orchestune.errors import CheckpointDamaged
 from orchestune.storage.depot import Depot
 
-MANIFEST = "manifest.json"
-_TEST = "test.json"
+_TRIAL = re.compile(r"\d{4,}")
 _IN_LEG = re.compile(r"leg-(?P<leg>\d+)(?:/|$)")
 _FINISHED = re.compile(rf"leg-(?P<leg>\d+)/epoch-(?P<epoch>\d+)/{re.escape(MANIFEST)}")
 _BLOCK = 1 << 20
@@ -112,8 +111,18 @@ class CheckpointStore:
     @contextmanager
     def opened(self, place: Place) -> Iterator[Path]:
         """The folder, after each file was compared with the manifest. Raises CheckpointDamaged naming the file."""
-        with self.depot.opened(self.key(place)) as folder:
-            verified(folder, self.depot.called(self.key(place)))
+        key, called = self.key(place), self.depot.called(self.key(place))
+        with ExitStack() as opened:
+            try:
+                folder = opened.enter_context(self.depot.opened(key))
+            except FileNotFoundError as gone:
+                raise CheckpointDamaged(f"{called} is missing") from gone
+            try:
+                verified(folder, called)
+            except CheckpointDamaged as damage:
+                if not self.depot.is_near:  # `verified` alone would not see it: it is not to be chosen again
+                    self.depot.write(f"{key}/{MANIFEST}", f"{damage}\n")
+                raise
             yield folder
 
     def verified(self, place: Place) -> Manifest:
@@ -144,16 +153,22 @@ class CheckpointStore:
         for place in set(self.places(trial)) - keep:
             self.depot.delete(self.key(place), first=MANIFEST)
 
-    def adopt(self, place: Place, trial: str, leg: int) -> Place:
+    def adopt(self, place: Place, trial: str, leg: int, said: Callable[[str], None]) -> Place | None:
         """Where `leg` of `trial` can start from a checkpoint: there if it is its own, or else from a copy, for its
-        owner will delete it before long. The copy has no reports: they are another trial's. Raises CheckpointDamaged.
+        owner will delete it before long. The copy has no reports: they are another trial's.
+
+        None where it shows only now, in a depot that is far, that it is damaged: `newest` will choose another.
         """
         if place.trial == trial:
             return place
         adopted = Place(place.epoch, leg, trial)
         self.depot.delete(self.key(adopted))  # of an attempt that a crash cut off
-        with self.opened(place) as source:
-            self._write(adopted, [], lambda empty: self._copy_files(source, empty))
+        try:
+            with self.opened(place) as source:
+                self._write(adopted, [], lambda empty: self._copy_files(source, empty))
+        except CheckpointDamaged as damage:
+            said(f"checkpoint damaged, using the one before: {damage}")
+            return None
         return adopted
 
     @staticmethod
@@ -176,22 +191,27 @@ class CheckpointStore:
     def forget_unknown(self, newest: Mapping[str, int]) -> None:
         """Deletes what a journal that lost its last lines does not know, given each trial's newest leg: a trial that
         is born anew must not meet what its namesake has left."""
-        for trial in {key.partition("/")[0] for key in self.depot.below("")} - newest.keys():
+        found = {key.partition("/")[0] for key in self.depot.below("")}
+        for trial in filter(_TRIAL.fullmatch, found - newest.keys()):
             self.depot.delete(trial)
         for trial, newest_leg in newest.items():
             for leg in self._legs(trial):
                 if leg > newest_leg:
                     self.depot.delete(f"{trial}/leg-{leg}")
 
-    def kept_test(self, trial: str) -> dict[str, Any] | None:
-        """The trial's metrics on the test split, if they were kept."""
+    def kept_test(self, place: Place) -> dict[str, Any] | None:
+        """The metrics of this checkpoint on the test split, if they were kept."""
         try:
-            return dict(json.loads(self.depot.read(f"{trial}/{_TEST}")))
+            return dict(json.loads(self.depot.read(self._test(place))))
         except FileNotFoundError:
             return None
 
-    def keep_test(self, trial: str, metrics: dict[str, Any]) -> None:
-        self.depot.write(f"{trial}/{_TEST}", json.dumps(metrics) + "\n")
+    def keep_test(self, place: Place, metrics: dict[str, Any]) -> None:
+        self.depot.write(self._test(place), json.dumps(metrics) + "\n")
+
+    @staticmethod
+    def _test(place: Place) -> str:
+        return f"{place.trial}/test-{place.leg}-{place.epoch:05d}.json"
 
     def _legs(self, trial: str) -> set[int]:
         return {int(match["leg"]) for match in map(_IN_LEG.match, self.depot.below(trial)) if match}

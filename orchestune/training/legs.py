@@ -152,11 +152,14 @@ class Legs:
 
     def _test_once(self) -> dict[str, Any]:
         """The test split's metrics, kept at once: a crash before the journal's line costs no second look."""
-        kept = self._store.kept_test(self._leg.trial)
+        assert self._leg.start is not None, "what is tested is a checkpoint"
+        trial, leg, epoch = self._leg.start
+        place = Place(epoch, leg, trial)
+        kept = self._store.kept_test(place)
         if kept is None:
             scores = self.test() if getattr(self, "has_test", True) else {}  # type: ignore[attr-defined]
             kept = {name: plain(name, value) for name, value in scores.items()}
-            self._store.keep_test(self._leg.trial, kept)
+            self._store.keep_test(place, kept)
         return kept
 
     def _score_of(self, place: Place) -> float:

@@ -12,6 +12,7 @@ from orchestune.running.journal import read_events
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record, Trial
 from orchestune.running.runner import Listener, Outcome, resume, start
+from orchestune.storage.storage import Storage
 from orchestune.winner import rerun
 from orchestune.winner.judged import Judgement, judged
 
@@ -65,8 +66,10 @@ def verify(
     again = rerun.rerun(experiment, trials, seeds)
     if paths.events.exists():
         return resume(again, paths, listeners=listeners, address=address)
+    # On a cluster's machines that share no folder, or did not need one, the driver's keeps the reruns' checkpoints.
+    by_head = address is not None and record.question.get("kept_at") is not None
     return start(
-        again, name=record.question["name"], storage=paths.root.parent, run_name=paths.name,
+        again, name=record.question["name"], storage=Storage(paths.root.parent, by_head=by_head), run_name=paths.name,
         listeners=listeners, overrides=record.question["overrides"], address=address,
     )  # fmt: skip
 

@@ -142,11 +142,46 @@ def test_a_checkpoint_of_which_a_file_is_gone(depot: Depot) -> None:
         pass
 
 
+def test_a_checkpoint_that_is_not_what_was_written(depot: Depot) -> None:
+    """Far away it shows only when one is opened; then it is not chosen again."""
+    store = CheckpointStore(depot)
+    first, second = Place(1, 1, "0000"), Place(2, 1, "0000")
+    written(store, first, second)
+    depot.write(f"{store.key(second)}/state.pt", "weighty")
+    with pytest.raises(CheckpointDamaged, match=r"state\.pt is not what was written"), store.opened(second):
+        pass
+    said: list[str] = []
+    found = store.newest("0000", said.append)
+    assert found
+    assert found.place == first
+    assert "is not what was written" in said[0] or "checksum" in said[0]
+    store.fence("0001", 1)
+    written(store, Place(3, 1, "0000"))
+    depot.write(f"{store.key(Place(3, 1, '0000'))}/state.pt", "weighty")
+    assert store.adopt(Place(3, 1, "0000"), "0001", 1, said.append) is None
+    assert "is not what was written" in said[-1]
+
+
+def test_a_checkpoint_that_is_gone(depot: Depot) -> None:
+    """Between the look at it and its opening, by whatever hand."""
+    store = CheckpointStore(depot)
+    with pytest.raises(CheckpointDamaged), store.opened(Place(1, 1, "0000")):
+        pass
+
+
+def test_what_is_nobodys_checkpoint_stays(depot: Depot) -> None:
+    depot.write("notes/of-mine", "text")
+    depot.write("loose", "text")
+    CheckpointStore(depot).forget_unknown({})
+    assert sorted(depot.below("")) == ["loose", "notes", "notes/of-mine"]
+
+
 def test_a_checkpoint_that_another_trial_adopts(depot: Depot) -> None:
     store = CheckpointStore(depot)
     written(store, Place(2, 1, "0000"))
     store.fence("0001", 1)
-    mine = store.adopt(Place(2, 1, "0000"), "0001", 1)
+    mine = store.adopt(Place(2, 1, "0000"), "0001", 1, pytest.fail)
+    assert mine
     with store.opened(mine) as folder:
         assert FILES.items() <= content(folder).items()
     assert store.manifest(mine).reports == []
@@ -162,6 +197,9 @@ def test_what_a_journal_does_not_know_is_forgotten(depot: Depot) -> None:
 
 def test_the_test_splits_metrics_are_kept(depot: Depot) -> None:
     store = CheckpointStore(depot)
-    assert store.kept_test("0000") is None
-    store.keep_test("0000", {"test_accuracy": 0.97})
-    assert store.kept_test("0000") == {"test_accuracy": 0.97}
+    written(store, Place(1, 1, "0000"), Place(2, 1, "0000"))
+    assert store.kept_test(Place(2, 1, "0000")) is None
+    store.keep_test(Place(2, 1, "0000"), {"test_accuracy": 0.97})
+    assert store.kept_test(Place(2, 1, "0000")) == {"test_accuracy": 0.97}
+    assert store.kept_test(Place(1, 1, "0000")) is None, "it is another checkpoint's"
+    assert len(store.places("0000")) == 2

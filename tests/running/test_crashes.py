@@ -104,7 +104,7 @@ def events(root: Path) -> list[Event]:
 def test_the_test_split_is_looked_at_once(tmp_path: Path, witness: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once its score is on the disk, no crash costs a second look."""
     experiment, root, nth = toy(), tmp_path / "run", 0
-    while not (list(root.glob("trials/*/test.json"))):
+    while not (list(root.glob("trials/*/test-*.json"))):
         nth += 1
         shutil.rmtree(root, ignore_errors=True)
         witness.unlink(missing_ok=True)

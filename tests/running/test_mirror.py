@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestune import Asha, Experiment, Fifo, HyperBand
 from orchestune.cli import main
-from orchestune.errors import RunStateError, RunTaken, StorageError
+from orchestune.errors import ClusterError, RunStateError, RunTaken, StorageError
 from orchestune.running import mirror
 from orchestune.running.journal import Event, Journal, read_events
 from orchestune.running.keeping import Keeping
@@ -20,7 +23,7 @@ from orchestune.running.mirror import Mirror, folder_of_run, pieces, rebuild
 from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
 from orchestune.storage.bucket import Bucket
-from orchestune.storage.storage import below
+from orchestune.storage.storage import Storage, below
 from tests.conftest import Plan, Server
 from tests.running.simulation import Crash, session, toy
 from tests.running.test_crashes import essence, witnessed
@@ -54,7 +57,7 @@ def mirrored(
     paths, seen = RunPaths(root), 0
     root.mkdir(exist_ok=True)
     journal = Journal(paths.events)
-    sending = Mirror(bucket, paths, journal, silent)
+    sending: Any = Mirror(bucket, paths, journal, silent)
     keeping = Keeping(bucket.where, paths)
     if journal.events:
         keeping.store.forget_unknown({t.id: t.leg for t in Record.of(journal.events).trials.values()})
@@ -249,6 +252,113 @@ def test_a_bucket_out_of_reach_is_said_once_and_made_up_for(
     assert len(said) == 1
     assert "the journal is not copied at the moment" in said[0]
     assert sum(len(bucket.read(f"journal/{start:015d}").encode()) for start in pieces(bucket)) == journal.size
+
+
+def test_what_ends_a_run_is_told_and_not_the_bucket_that_is_gone(
+    tmp_path: Path, s3: Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "LAST_PATIENCE_S", 0.5)
+    monkeypatch.setattr(mirror, "THREADS_PATIENCE_S", 0.5)
+    said: list[str] = []
+    paths = RunPaths(tmp_path)
+    journal = written(paths, "a")
+    copied = Keeping(bucket.where, paths).copied(journal, said.append)
+    with s3_gone(s3) as cut, pytest.raises(ClusterError, match="asks for too much"), copied:  # noqa: PT012
+        cut()
+        journal.append({"event": "session", "v": 1, "name": "b"})
+        raise ClusterError("asks for too much")
+    assert "lacks the journal from byte" in said[0]
+
+
+@contextmanager
+def s3_gone(s3: Server) -> Iterator[Callable[[], None]]:
+    """What is yielded cuts the bucket off, until the block ends."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(s3.cut())
+
+
+def test_a_run_does_not_begin_where_something_is(tmp_path: Path, s3: Server) -> None:
+    """Nor does it delete any of it."""
+    address = s3.new()
+    Bucket(address).write("datasets/images/a", "precious")
+    storage = Storage.parse(address)
+    with pytest.raises(RunTaken):
+        Keeping(storage.kept_at("datasets"), RunPaths(tmp_path)).check_new()
+    Keeping(storage.kept_at("datasets"), RunPaths(tmp_path)).discard()
+    assert Bucket(address).read("datasets/images/a") == "precious"
+
+
+def test_a_run_that_never_began_leaves_nothing_and_no_more(tmp_path: Path, bucket: Bucket) -> None:
+    paths = RunPaths(tmp_path)
+    keeping = Keeping(bucket.where, paths)
+    paths.question.write_text("{}")
+    with keeping.copied(written(paths, "a"), silent):
+        pass
+    bucket.write("journal-of-mine", "stays")
+    keeping.discard()
+    assert bucket.below("") == ["journal-of-mine"]
+
+
+def test_who_comes_second_does_not_delete_the_firsts(tmp_path: Path, bucket: Bucket) -> None:
+    here, there = RunPaths(tmp_path / "here"), RunPaths(tmp_path / "there")
+    late = Keeping(bucket.where, there)
+    late.check_new()
+    Mirror(bucket, here, written(here, "first"), silent).close()
+    with pytest.raises(RunStateError, match="the run went on elsewhere"), late.copied(written(there, "second"), silent):
+        pass
+    late.discard()
+    assert len(pieces(bucket)) == 1
+
+
+def test_the_best_checkpoint_is_there_before_its_runs_end(tmp_path: Path, bucket: Bucket) -> None:
+    paths, away = RunPaths(tmp_path / "run"), RunPaths(tmp_path / "away")
+    journal = written(paths, "a")
+    copy = Mirror(bucket, paths, journal, silent)
+    rebuild(bucket, away)
+    assert not away.best.exists()
+    paths.best.mkdir()
+    for name in ("config.json", "state.pt", "manifest.json"):
+        (paths.best / name).write_text(name)
+    journal.append({"event": "session", "v": 1, "name": "the end"})
+    copy.send()
+    rebuild(bucket, away)
+    assert sorted(path.name for path in away.best.iterdir()) == ["config.json", "manifest.json", "state.pt"]
+    shutil.rmtree(away.best)
+    rebuild(bucket, away)
+    assert (away.best / "state.pt").exists(), "also where the journal is complete"
+    copy.close()
+
+
+def test_a_long_journal_goes_up_in_pieces_of_whole_lines(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "PIECE", 200)
+    paths = RunPaths(tmp_path)
+    journal = written(paths, *(f"name {n}" for n in range(20)), "long " * 200, "short")
+    Mirror(bucket, paths, journal, silent).close()
+    found = [bucket.read(f"journal/{start:015d}") for start in pieces(bucket)]
+    assert len(found) > 8
+    assert all(piece.endswith("\n") for piece in found)
+    assert all(len(piece) <= 200 for piece in found if "long" not in piece)
+    assert "".join(found) == paths.events.read_text()
+
+
+def test_only_what_is_not_here_is_read(tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, away = RunPaths(tmp_path / "run"), RunPaths(tmp_path / "away")
+    journal = written(paths, "a")
+    copy = Mirror(bucket, paths, journal, silent)
+    for name in "bcdefg":
+        journal.append({"event": "session", "v": 1, "name": name})
+        copy.send()
+    rebuild(bucket, away)
+    journal.append({"event": "session", "v": 1, "name": "h"})
+    copy.close()
+    read: list[str] = []
+    reads = Bucket.read
+    monkeypatch.setattr(Bucket, "read", lambda self, key: read.append(key) or reads(self, key))
+    rebuild(bucket, away)
+    assert away.events.read_bytes() == paths.events.read_bytes()
+    assert len(read) == 2, "the newest that is here, by which the two are compared, and the new one"
 
 
 def test_what_the_bucket_lacks_at_the_end_is_said(tmp_path: Path, s3: Server, bucket: Bucket) -> None:

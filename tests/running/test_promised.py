@@ -50,6 +50,14 @@ def test_those_that_are_there_are_not_promised_again() -> None:
     assert counts(promised([HEAD, SMALL, SMALL, WITH_GPU])) == (6, 3)
 
 
+def test_the_head_may_be_of_a_workers_size(file: Path) -> None:
+    alike = {"resources": {"CPU": 8}}
+    types = {"head": alike, "cpu": {**alike, "max_workers": 4}}
+    file.write_text(yaml.safe_dump({**CONFIG, "available_node_types": types}))
+    assert len(promised([SMALL])) == 4
+    assert len(promised([SMALL, SMALL, SMALL, SMALL])) == 1
+
+
 def test_together_no_more_than_the_cluster_may_have(file: Path) -> None:
     file.write_text(yaml.safe_dump({**CONFIG, "max_workers": 10}))
     assert counts(promised([HEAD])) == (8, 2)

@@ -100,8 +100,8 @@ def test_a_copy_has_no_reports_and_outlives_its_source(tmp_path: Path) -> None:
     store.fence("0000", 1)
     store.write(theirs, [{"epoch": 3, "metrics": {}}], fill)
     for _ in range(2):  # again, after a crash
-        mine = store.adopt(theirs, "0001", 2)
-    assert store.adopt(theirs, "0000", 2) == theirs, "its own needs no copy"
+        mine = store.adopt(theirs, "0001", 2, pytest.fail)
+    assert store.adopt(theirs, "0000", 2, pytest.fail) == theirs, "its own needs no copy"
     store.keep_only("0000", set())
     assert mine == Place(3, 2, "0001")
     assert (opened(store, mine) / "inner" / "weights").read_text() == "1 2 3"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 
@@ -46,6 +47,7 @@ def test_a_bucket_that_is_not_there_is_said_at_once(s3: Server) -> None:
         "AWS Error UNKNOWN (HTTP status 403) during HeadObject operation: No response body.",
         "AWS Error INVALID_ACCESS_KEY_ID during ListObjectsV2 operation",
         "Bucket 'x' not found. To create buckets, enable the allow_bucket_creation option.",
+        "Cannot delete directory contents at 'a': because it is a file",
     ],
 )
 def test_a_refusal_is_final(said: str) -> None:
@@ -60,7 +62,14 @@ def test_a_refusal_is_final(said: str) -> None:
     assert len(tried) == 1
 
 
-@pytest.mark.parametrize("said", ["HTTP status 429", "HTTP status 503", "curlCode: 28, Timeout was reached"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "AWS Error UNKNOWN (HTTP status 429) during PutObject operation",
+        "AWS Error SERVICE_UNAVAILABLE (HTTP status 503) during PutObject operation",
+        "AWS Error NETWORK_CONNECTION during PutObject operation: curlCode: 28, Timeout was reached",
+    ],
+)
 def test_being_busy_is_not(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
     answers = iter([OSError(said), OSError(said), None])
@@ -71,3 +80,12 @@ def test_being_busy_is_not(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
         return "done"
 
     assert patience.patiently("there", act) == "done"
+
+
+def test_a_full_disk_here_is_not_the_storages_fault() -> None:
+    def act() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as told:
+        patience.patiently("there", act)
+    assert told.value.errno == errno.ENOSPC
