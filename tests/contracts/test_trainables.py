@@ -10,6 +10,7 @@ import pkgutil
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,29 +156,47 @@ IN_ANOTHER_PROCESS = """
 import importlib, json, sys
 from pathlib import Path
 import torch
-module, name, config, folder, threads = sys.argv[1:]
-torch.set_num_threads(int(threads))
-trained = getattr(importlib.import_module(module), name)(json.loads(config))
-trained.load_checkpoint(folder)
-reports = [trained.step() for _ in range(3)]
-end = Path(folder, "end")
-end.mkdir()
-trained.save_checkpoint(str(end))
-Path(end, "reports.json").write_text(json.dumps(reports))
+torch.set_num_threads(int(sys.argv[1]))
+for line in sys.stdin:
+    module, name, config, folder = json.loads(line)
+    trained = getattr(importlib.import_module(module), name)(config)
+    trained.load_checkpoint(folder)
+    reports = [trained.step() for _ in range(3)]
+    end = Path(folder, "end")
+    end.mkdir()
+    trained.save_checkpoint(str(end))
+    Path(end, "reports.json").write_text(json.dumps(reports))
+    print("done", flush=True)
 """
+Elsewhere = Callable[[list[Any]], None]
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    """Has another process, one for all trainables since torch takes seconds to come, go on from a checkpoint."""
+    words = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(torch.get_num_threads())]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+
+        def go_on(what: list[Any]) -> None:
+            process.stdin.write(json.dumps(what) + "\n")
+            process.stdin.flush()
+            while (said := process.stdout.readline()) != "done\n":  # what a trainable prints comes before it
+                assert said, "it came to its end"
+
+        yield go_on
+        process.stdin.close()
 
 
 @EACH
-def test_it_goes_on_in_another_process(trainable: Each, tmp_path: Path) -> None:
+def test_it_goes_on_in_another_process(trainable: Each, tmp_path: Path, elsewhere: Elsewhere) -> None:
     straight = trainable(other(trainable))
     curve(straight, 2)
     straight.save_checkpoint(str(tmp_path))
     expected = curve(straight, 3)
     end = state(straight)
 
-    program = [sys.executable, "-c", IN_ANOTHER_PROCESS]
-    what = [trainable.__module__, trainable.__name__, json.dumps(other(trainable)), str(tmp_path)]
-    subprocess.run([*program, *what, str(torch.get_num_threads())], cwd=ROOT, check=True)
+    elsewhere([trainable.__module__, trainable.__name__, other(trainable), str(tmp_path)])
     assert json.loads((tmp_path / "end" / "reports.json").read_text()) == expected
     read = trainable(other(trainable))
     read.load_checkpoint(str(tmp_path / "end"))
