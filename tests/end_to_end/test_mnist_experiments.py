@@ -91,7 +91,7 @@ def test_repeats_report_both_trainings(run: Any, tmp_path: Path) -> None:
     for report in reports:
         copies = [report["metrics"][f"val_accuracy_{number}"] for number in (0, 1)]
         assert report["score"] == pytest.approx(fmean(copies))
-        assert record.trials[report["trial"]].spreads[report["epoch"]] == pytest.approx(stdev(copies))
+        assert record.trials[report["trial"]].curves["val_accuracy_sd"][report["epoch"]] == pytest.approx(stdev(copies))
     assert any(report["metrics"]["val_accuracy_sd"] > 0 for report in reports), "another seed is another training"
     first, second = sorted((trial.best[1] for trial in record.ranked if trial.best), reverse=True)[:2]
     assert record.best
