@@ -151,6 +151,7 @@ def test_stopped_and_resumed(project: Lab) -> None:
     _each_epoch_once(told, trials=6, epochs=20)
 
 
+@pytest.mark.faults
 def test_machines_that_share_no_folder(project: Lab) -> None:
     """The head keeps the run on a disk that no worker sees."""
     elsewhere(project, "cluster-head.yaml", "head:/root/kept")
@@ -197,6 +198,7 @@ def elsewhere(lab: Lab, name: str, storage: str) -> None:
     (lab.project / name).write_text(text.replace(here, f"ORCHESTUNE_STORAGE='{storage}'"))
 
 
+@pytest.mark.faults
 def test_a_worker_cut_off_and_healed(project: Lab) -> None:
     """What it still does while nobody hears it is not wanted: its trials have gone on elsewhere."""
     project.laptop("orchestune submit slow --run-name split --num-samples 9")
