@@ -31,7 +31,8 @@ def answer(record: Record) -> str:
 
 
 @NEEDS_LORA
-@pytest.mark.timeout(300)  # the base is taught first
+@pytest.mark.faults  # with the other long ones
+@pytest.mark.timeout(600)  # the base is taught first
 def test_adapters_teach_a_model_of_prose_to_write_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
