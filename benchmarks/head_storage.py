@@ -86,9 +86,8 @@ def main() -> None:
         aim="<= 3",
     )
     keep(__file__, chosen, headline, {"rows": found})
-    if not chosen.quick:
-        for table in tables({"rows": found}):
-            quote("cluster", table)
+    if not chosen.quick and chosen.output is None:
+        quote("cluster", tables({"rows": found}))
 
 
 def tables(found: dict[str, Any]) -> list[str]:

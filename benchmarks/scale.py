@@ -180,8 +180,7 @@ def main() -> None:
     )
     keep(__file__, chosen, headline, found)
     if not chosen.quick and chosen.output is None:
-        for table in tables(found):
-            quote("scale", table)
+        quote("scale", tables(found))
 
 
 if __name__ == "__main__":

@@ -42,12 +42,10 @@ def _score(trial: Trial | None) -> str:
     """The mean over the executions, and their standard deviation."""
     if trial is None or not trial.may_win:
         return "not a number" if trial else "unknown"
-    epoch, score = trial.best
-    spread = trial.curves.get(f"{METRIC}_sd", {}).get(epoch)
-    return f"{score:.3f}" if spread is None else f"{score:.3f} (sd {spread:.3f})"
+    score = trial.best[1]
+    return f"{score:.3f}" if trial.spread is None else f"{score:.3f} (sd {trial.spread:.3f})"
 
 
-METRIC = "val_accuracy"
 experiment = Experiment(
     trainable=MnistLrRule,
     space={
@@ -58,7 +56,7 @@ experiment = Experiment(
         "hidden": (128,),
         "images": 10_000,
     },
-    metric=METRIC,
+    metric="val_accuracy",
     mode="max",
     searcher=Grid(),
     scheduler=Fifo(),

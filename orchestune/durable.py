@@ -1,11 +1,14 @@
-"""Files that are whole or absent: what a crash may interrupt is written aside, flushed to the disk, then renamed."""
+"""Files and folders that are whole or absent: what a crash may cut off is written aside, flushed, then renamed."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import shutil
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +50,33 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a small text file so that after any crash the old one or the new one is there."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a small file so that after any crash the old one or the new one is there."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("w") as file:
-        file.write(text)
+    with aside.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
     sync(path.parent)
+
+
+@contextmanager
+def whole_folder(target: Path, *, instead: bool = False) -> Iterator[Path]:
+    """A folder, empty at first, that is `target` once the block has ended well: it is there whole or not at all.
+
+    `instead`: of what is there by that name, which otherwise has to be an empty folder at the most.
+    """
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)  # of a process of that number that was killed
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        for path in aside.rglob("*"):
+            sync(path)
+        if instead:
+            shutil.rmtree(target, ignore_errors=True)
+        aside.replace(target)
+        sync(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from orchestune.durable import write_whole
 from orchestune.errors import OrchestuneError, StorageError
 from orchestune.report import curves, words
 from orchestune.report.curves import Curve
@@ -56,11 +56,9 @@ def save(drawn: Figure, path: Path) -> None:
     if kind not in FORMATS:
         raise OrchestuneError(f"--out {path}: a picture's name ends with {' or '.join(FORMATS)}, not with {kind!r}")
     content = encoded(drawn, kind)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        aside.replace(path)
+        write_whole(path, content)
     except OSError as problem:
         raise StorageError(
             f"the picture {path} cannot be written: {problem.strerror}. Choose another place with --out."

@@ -18,7 +18,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from orchestune.report.column import Column
 from orchestune.running.journal import Event
-from orchestune.running.record import Record
+from orchestune.running.record import Record, may_be_number
 
 if TYPE_CHECKING:
     from orchestune.space import Space
@@ -75,7 +75,7 @@ class Summaries:
 
     def _experiment(self, event: Event, record: Record) -> Any:
         """The table's columns. TensorBoard takes them from the one file of a run that has them, whichever it is."""
-        others = [name for name, value in event["metrics"].items() if name != record.metric and _may_be_number(value)]
+        others = [name for name, value in event["metrics"].items() if name != record.metric and may_be_number(value)]
         experiment = api_pb2.Experiment(
             time_created_secs=event["t"],
             hparam_infos=[column.info() for column in self._columns.values()],
@@ -108,13 +108,8 @@ def _best(event: Event, record: Record) -> Iterator[Any]:
 
 def _scalars(values: Mapping[str, Any]) -> Iterator[Any]:
     for name, value in values.items():
-        if value is not None and _may_be_number(value):
+        if value is not None and may_be_number(value):
             yield summary_pb2.Summary.Value(tag=name, simple_value=value)
-
-
-def _may_be_number(value: Any) -> bool:
-    """The journal has None for a number that is not finite."""
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _end(event: Event) -> Any:

@@ -221,7 +221,7 @@ class Record:
         score = event["score"]
         trial.scores[event["epoch"]] = math.nan if score is None else score
         for name, value in event.get("metrics", {}).items():
-            if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            if may_be_number(value):
                 trial.curves.setdefault(name, {})[event["epoch"]] = math.nan if value is None else value
         trial.decision, trial.retries = event["decision"], 0
         trial.status_due, trial.why = event.get("status"), event.get("why", "")
@@ -258,3 +258,8 @@ def _with_new(config: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     for name, told in new.items():
         config = placed(config, name, told["value"])
     return config
+
+
+def may_be_number(value: Any) -> bool:
+    """Of a reported metric: the journal has None for a number that is not finite."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

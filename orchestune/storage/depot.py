@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestune.storage.patience import PATIENCE_S
+from orchestune.storage.storage import BUCKET, HEAD
 
 
 class Depot(Protocol):
@@ -58,11 +59,11 @@ class Depot(Protocol):
 
 def depot_at(where: str, patience_s: float = PATIENCE_S) -> Depot:
     """The depot that says this of itself; `patience_s` is how long it may be out of reach, where it can be."""
-    if where.startswith("s3://"):
+    if where.startswith(BUCKET):
         from orchestune.storage.bucket import Bucket
 
         return Bucket(where, patience_s)
-    if where.startswith("head://"):
+    if where.startswith(HEAD):
         from orchestune.storage.head import near_or_far
 
         return near_or_far(where)

@@ -26,34 +26,16 @@ BLOCK = 8 << 20  # bytes that travel at a time
 AT_A_TIME = 8  # workers that are served side by side
 
 
-class Keeper:
+class Keeper(Folder):
     """The actor: a folder of its machine, of which it keeps nothing in mind, so that it may be started anew."""
 
-    def __init__(self, root: str) -> None:
-        self._folder = Folder(Path(root))
-
-    def below(self, folder: str) -> list[str]:
-        return self._folder.below(folder)
-
     def files(self, folder: str) -> list[str]:
-        """Of those, the files."""
-        return [key for key in self.below(folder) if self._folder.path(f"{folder}/{key}").is_file()]
-
-    def make(self, folder: str) -> None:
-        self._folder.make(folder)
-
-    def read(self, key: str) -> str:
-        return self._folder.read(key)
-
-    def write(self, key: str, text: str) -> None:
-        self._folder.write(key, text)
-
-    def delete(self, folder: str, first: str | None) -> None:
-        self._folder.delete(folder, first)
+        """Of what is below a folder, the files."""
+        return [key for key in self.below(folder) if self.path(f"{folder}/{key}").is_file()]
 
     def put(self, key: str, start: int, block: bytes) -> None:
         """A block of a file, from its byte `start` on; the one at 0 begins the file anew."""
-        path = self._folder.path(key)
+        path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("r+b" if start else "wb") as file:
             file.seek(start)
@@ -62,13 +44,13 @@ class Keeper:
     def finish(self, keys: list[str], last: str, text: str) -> None:
         """The files that were put are on the disk, and only then is there the one that says so."""
         for key in keys:
-            sync(self._folder.path(key))
-        self._folder.write(last, text)
-        sync(self._folder.path(last).parent.parent)
+            sync(self.path(key))
+        self.write(last, text)
+        sync(self.path(last).parent.parent)
 
     def get(self, key: str, start: int) -> bytes:
         """The block of a file that begins at its byte `start`: empty behind its end."""
-        with self._folder.path(key).open("rb") as file:
+        with self.path(key).open("rb") as file:
             file.seek(start)
             return file.read(BLOCK)
 
@@ -170,7 +152,7 @@ class Kept(Folder):
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         lasting = {"max_restarts": -1, "max_task_retries": -1}  # it has no state that could be lost
         options = {"name": self.name, "num_cpus": 0, "max_concurrency": AT_A_TIME, **lasting}
-        keeper = ray.remote(Keeper).options(scheduling_strategy=here, **options).remote(str(self.root))
+        keeper = ray.remote(Keeper).options(scheduling_strategy=here, **options).remote(self.root)
         mark.touch()
         try:
             yield

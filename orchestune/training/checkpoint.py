@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestune.durable import MANIFEST, sealed, sync, unsealed, write_whole
+from orchestune.durable import MANIFEST, sealed, sync, unsealed, whole_folder, write_whole
 from orchestune.errors import CheckpointDamaged
 from orchestune.storage.depot import Depot
 
@@ -129,8 +128,8 @@ class CheckpointStore:
         """The manifest of a checkpoint that can be opened; of a depot that is far, of one whose files are all there:
         who opens it compares them. Raises CheckpointDamaged."""
         if self.depot.is_near:
-            with self.opened(place):
-                return self.manifest(place)
+            with self.depot.opened(self.key(place)) as folder:
+                return verified(folder, self.depot.called(self.key(place)))
         manifest = self.manifest(place)
         there = set(self.depot.below(self.key(place)))
         if missing := sorted(manifest.files.keys() - there):
@@ -177,16 +176,9 @@ class CheckpointStore:
 
     def copy(self, place: Place, target: Path, extra: dict[str, Any]) -> None:
         """Puts the verified checkpoint at `target` whole or not at all, with `extra` as its config.json."""
-        aside = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.rmtree(aside, ignore_errors=True)
-        with self.opened(place) as source:
-            shutil.copytree(source, aside)
-        write_whole(aside / "config.json", json.dumps(extra, indent=2, allow_nan=False) + "\n")
-        for path in aside.rglob("*"):
-            sync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        aside.replace(target)
-        sync(target.parent)
+        with self.opened(place) as source, whole_folder(target, instead=True) as aside:
+            shutil.copytree(source, aside, dirs_exist_ok=True)
+            write_whole(aside / "config.json", json.dumps(extra, indent=2, allow_nan=False) + "\n")
 
     def forget_unknown(self, newest: Mapping[str, int]) -> None:
         """Deletes what a journal that lost its last lines does not know, given each trial's newest leg: a trial that

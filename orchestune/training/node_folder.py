@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from orchestune.durable import sync
+from orchestune.durable import whole_folder
 from orchestune.errors import DataError
 from orchestune.training.files import CACHE, cache_folder
 from orchestune.training.node_data import UNUSED_S, recipe
@@ -37,17 +37,8 @@ def folder_once_per_node(fill: Callable[..., object], *args: Any) -> Path:
 
 
 def _fill(folder: Path, fill: Callable[..., object], args: tuple[Any, ...]) -> None:
-    aside = folder.with_name(f".{os.getpid()}.{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)  # of a process of that number that was killed
-    aside.mkdir()
-    try:
+    with whole_folder(folder) as aside:
         fill(aside, *args)
-        for path in aside.rglob("*"):
-            sync(path)
-        aside.replace(folder)
-        sync(folder.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     _sweep(folder.parent)
 
 

@@ -26,7 +26,7 @@ def best(options: argparse.Namespace) -> int:
     if winner is None:
         raise RunStateError(f"{options.run} has no best trial yet: none has reported a finite {record.metric}")
     if options.export is not None or options.retrain:
-        return _models(options)
+        return _models(options, record)
     if options.json:
         kept = options.run.absolute() / "best"
         test = record.run_end["test"] if record.run_end else None
@@ -38,7 +38,7 @@ def best(options: argparse.Namespace) -> int:
     return 0
 
 
-def _models(options: argparse.Namespace) -> int:
+def _models(options: argparse.Namespace, record: Record) -> int:
     """Its model: given away as it is, or trained again."""
     if options.json:
         raise OrchestuneError("--json goes without --export and --retrain: `best RUN --json` says all that is known")
@@ -46,7 +46,6 @@ def _models(options: argparse.Namespace) -> int:
 
     if options.export is not None:
         check_target(options.export)
-    record = read(options.run)
     use_data(options.data or record.question.get("data"))
     from orchestune.winner.winner import winner_of
 

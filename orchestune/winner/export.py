@@ -16,6 +16,7 @@ from typing import Any
 
 from safetensors.torch import save_model
 
+from orchestune.durable import whole_folder
 from orchestune.errors import ExportError, FolderTaken, StorageError
 from orchestune.winner.sources import sources
 from orchestune.winner.winner import Winner, apart, check_has_model
@@ -123,14 +124,10 @@ def _fill(folder: Path, winner: Winner, made: Any, *, split: str, expected: dict
 @contextmanager
 def _aside(target: Path) -> Iterator[Path]:
     """A folder that becomes `target` when the block ends well, and is gone otherwise."""
-    aside = target.absolute().with_name(f".{target.absolute().name}.{os.getpid()}")
     try:
-        aside.mkdir(parents=True)
-        yield aside
-        for cache in [*aside.rglob("__pycache__")]:
-            shutil.rmtree(cache)
-        aside.replace(target)  # an empty folder may be there
+        with whole_folder(target.absolute()) as aside:
+            yield aside
+            for cache in [*aside.rglob("__pycache__")]:
+                shutil.rmtree(cache)
     except OSError as problem:
         raise StorageError(f"{target}: {problem.strerror}. Choose another folder.") from problem
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

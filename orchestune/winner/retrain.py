@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestune.durable import sync, write_whole
+from orchestune.durable import whole_folder, write_whole
 from orchestune.errors import OrchestuneError, RunStateError, StorageError
 from orchestune.report import words
 from orchestune.training import Data, TorchTrainable, state
@@ -58,7 +56,7 @@ def retrained(winner: Winner, say: Callable[[str], None]) -> dict[str, Any]:
         )
     if winner.trial.best is None:
         raise RunStateError(f"trial {winner.trial.id} has no best epoch")
-    epochs, aside = winner.trial.best[0], winner.paths.root / f".retrained.{os.getpid()}"
+    epochs = winner.trial.best[0]
     with tempfile.TemporaryDirectory(prefix="orchestune-") as folder:
         made = winner.alone(folder, on_all(winner.experiment.trainable))
         say(f"trial {winner.trial.id} on train and validation, seed {winner.seed}: {words.config(winner.config)}")
@@ -76,9 +74,9 @@ def retrained(winner: Winner, say: Callable[[str], None]) -> dict[str, Any]:
                 "config": winner.config,
                 "test": made.test(),
             }
-            aside.mkdir()
-            state.save(made, aside)
-            _keep(aside, winner.paths.retrained, result)
+            with whole_folder(winner.paths.retrained) as aside:
+                state.save(made, aside)
+                write_whole(aside / RESULT, words.dumps(result) + "\n")
             return result
         except OSError as problem:
             raise StorageError(
@@ -86,7 +84,6 @@ def retrained(winner: Winner, say: Callable[[str], None]) -> dict[str, Any]:
             ) from problem
         finally:
             made.cleanup()
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 def export_retrained(winner: Winner, result: dict[str, Any], target: Path) -> dict[str, float]:
@@ -95,12 +92,3 @@ def export_retrained(winner: Winner, result: dict[str, Any], target: Path) -> di
         made = winner.alone(folder, on_all(winner.experiment.trainable))
         state.load(made, winner.paths.retrained)
         return write(winner, made, target, split="test", expected=result["test"], epoch=result["epochs"])
-
-
-def _keep(aside: Path, target: Path, result: dict[str, Any]) -> None:
-    """The folder whole or not at all."""
-    write_whole(aside / RESULT, words.dumps(result) + "\n")
-    for path in aside.rglob("*"):
-        sync(path)
-    aside.replace(target)
-    sync(target.parent)
