@@ -22,6 +22,7 @@ from orchestune.surrogate.belief import Belief, believe, data_of, propose
 from orchestune.surrogate.encoding import Encoding
 from orchestune.surrogate.observed import Observed, design, rungs_of
 from orchestune.surrogate.process import Process
+from orchestune.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from orchestune.space import Space
@@ -165,6 +166,7 @@ class MultiFidelityScheduler:
             self._answer = self._choose()
         return self._answer
 
+    @one_thread()
     def _choose(self) -> Work:
         chance = np.random.default_rng([self.seed, self.legs])
         born = len(self.rows) + len(self.outside)

@@ -22,6 +22,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from orchestune.surrogate.columns import Columns, Floats
+from orchestune.surrogate.threads import one_thread
 
 FITTED = 100  # observations that the length scales are fitted to
 TRIED = 800  # points that the acquisition is evaluated at first
@@ -89,6 +90,7 @@ def acquisition_named(name: str, kappa: float, xi: float) -> AcquisitionFunction
     return kinds[name](xi=xi)
 
 
+@one_thread()
 def propose(
     columns: Columns,
     points: Floats,

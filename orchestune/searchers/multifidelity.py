@@ -20,6 +20,7 @@ from orchestune.surrogate.belief import believe, data_of, propose
 from orchestune.surrogate.encoding import Encoding
 from orchestune.surrogate.observed import Observed, design, rungs_of
 from orchestune.surrogate.process import Process
+from orchestune.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from orchestune.space import Space
@@ -79,6 +80,7 @@ class MultiFidelitySearcher(Searcher):
                 return self.encoding.config(point)
         return self.encoding.config(chance.random(self.encoding.dimensions))
 
+    @one_thread()
     def _promising(self, chance: np.random.Generator) -> Any:
         observed, numbers = self._observed()
         features = self.encoding.features(observed.points)

@@ -22,6 +22,7 @@ from orchestune.searchers.cmaes import CmaSearcher, no_choices
 from orchestune.searchers.qmc import SEQUENCES, QmcSearcher
 from orchestune.searchers.settings import at_least, one_of
 from orchestune.space import Choice, Normal, Parameter
+from orchestune.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from orchestune.space import Space
@@ -120,6 +121,7 @@ class OptunaSearcher(Searcher):
     def ask(self, n: int) -> Config | str | None:
         return self.space.config(self.middle | (self._suggest(n) if self.searched else {}))
 
+    @one_thread()
     def _suggest(self, n: int) -> dict[str, Any]:
         chance = np.random.default_rng([self.seed, n])
         with quiet() as optuna:
