@@ -34,7 +34,7 @@ class Lab:
     environment: dict[str, str]
     seen: list[str]  # what `hosts up` is told that a host sees of this machine
     up: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: list[tuple[str, float]] = field(default_factory=list)  # what each command on the laptop took
 
     @property
     def project(self) -> Path:
@@ -62,7 +62,11 @@ class Lab:
 
     def laptop(self, command: str, *, timeout: float = 300, check: bool = True) -> str:
         """The same on the laptop, in the project's folder."""
-        return self.on("laptop", f"cd project && {command}", timeout=timeout, check=check)
+        began = time.monotonic()
+        try:
+            return self.on("laptop", f"cd project && {command}", timeout=timeout, check=check)
+        finally:
+            self.seconds.append((command.partition("\n")[0], time.monotonic() - began))
 
     def rays(self, host: str) -> list[str]:
         """The processes of Ray on a host."""
@@ -84,14 +88,8 @@ class Lab:
             )
         return f"s3://runs/of/ours?scheme=http&endpoint_override={ip}:9000"
 
-    def timed(self, what: str, command: str) -> str:
-        began = time.monotonic()
-        printed = self.laptop(command)
-        self.seconds[what] = time.monotonic() - began
-        return printed
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # gone before the tests of other packages: an idle Ray is not for nothing
 def lab() -> Iterator[Lab]:
     if why := _lacking():
         pytest.skip(why)
@@ -100,14 +98,14 @@ def lab() -> Iterator[Lab]:
         try:
             _project(lab)
             _first_start_fails(lab.root("w2"))
-            lab.up = lab.timed("up", "orchestune up")
+            lab.up = lab.laptop("orchestune up")
             yield lab
-            lab.timed("down", "orchestune down")
+            lab.laptop("orchestune down")
             left = {host: lab.rays(host) for host in MACHINES}
             assert not any(left.values()), left
         finally:
             lab.hosts("down", check=False)
-            print({what: round(seconds, 1) for what, seconds in lab.seconds.items()})
+            print(*(f"{seconds:6.1f} s  {command}" for command, seconds in lab.seconds), sep="\n")
 
 
 def _lacking() -> str:
