@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # one a core already; before NumPy and torch are imported
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Models as small as the tests' take longer on several threads, in the processes that tests start too; before NumPy and
+# torch are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PROJECT = Path(__file__).parent / "end_to_end" / "project"
 sys.path.insert(0, str(PROJECT))  # its models are what the tests train

@@ -203,8 +203,11 @@ def python(code: str) -> str:
 
 def test_the_front_door_opens_and_is_light() -> None:
     assert python("from orchestune import *; print(Experiment, TorchTrainable, HyperOpt, Asha, when, Data)")
-    loaded = python("import orchestune, sys; print(sorted({'ray', 'torch', 'numpy'} & set(sys.modules)))")
-    assert loaded == "[]"
+    loaded = python(
+        "import orchestune, sys; print(sorted({'ray', 'torch', 'numpy'} & set(sys.modules)));"
+        "import orchestune.running.runner; print(sorted({'torch', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    assert loaded.splitlines() == ["[]", "[]"], "also a run imports only what it needs: that is a second or two"
 
 
 def test_the_wheel_would_hold_the_engine_alone() -> None:

@@ -37,7 +37,6 @@ from orchestune.running.ray_session import TUNE_SETTINGS, end_leftovers, machine
 from orchestune.running.record import Record
 from orchestune.running.room import Room
 from orchestune.storage.storage import Storage
-from orchestune.training.copies import copies
 from orchestune.training.files import data_folder
 from orchestune.training.legs import with_legs
 from orchestune.training.needs import ResourcesOf
@@ -223,8 +222,12 @@ def _fit(conductor: Conductor, guard: Guard) -> None:
     """Tune's loop, until the feed is finished or the guard has ended it."""
     experiment = conductor.experiment
     trainable = experiment.trainable
+    if experiment.executions_per_trial > 1:
+        from orchestune.training.copies import copies  # here, because a run that needs no torch starts sooner
+
+        trainable = copies(trainable, experiment.executions_per_trial)
     tuner = tune.Tuner(
-        with_legs(copies(trainable, experiment.executions_per_trial)),
+        with_legs(trainable),
         tune_config=tune.TuneConfig(
             search_alg=Feed(conductor, guard),
             scheduler=Gate(conductor, guard),

@@ -13,7 +13,7 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-LATE = ("torch", "sklearn")  # loaded by those who need them, when they do
+LATE = ("torch", "sklearn", "scipy.linalg")  # loaded by those who need them, when they do
 
 
 @contextmanager

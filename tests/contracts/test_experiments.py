@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestune import Experiment, Fifo, catalog
+from orchestune import Experiment, Fifo, Record, catalog
 from orchestune.overrides import apply_overrides
 from orchestune.running.runner import start
 from orchestune.searchers.base import FINISHED
 from tests.conftest import NEEDS_MNIST
 from tests.end_to_end.test_on_ray import Listener
+from tests.running.simulation import session
 from tests.trainables.gemma import NEEDS_LORA
 
 HOUSE = Path(__file__).parents[2]
@@ -21,6 +22,10 @@ NEEDED = {**dict.fromkeys(ON_MNIST, NEEDS_MNIST), "lora_text": NEEDS_LORA}
 NAMES = [pytest.param(name, marks=[NEEDED[name]] if name in NEEDED else []) for name in catalog.names(HOUSE)]
 SMALL = {name: {"set images": "500"} for name in ON_MNIST if name != "mnist_transfer"}  # enough to see that it runs
 SMALL["lora_text"] = {"set characters": "3000"}
+# What these run on real Ray, and for longer, needs no other workers here.
+FILES = ("test_experiments.py", "test_curves_experiments.py", "test_mnist_experiments.py")
+TEXT = "".join((HOUSE / "tests" / "end_to_end" / file).read_text() for file in FILES)
+LONGER = {name for name in catalog.names(HOUSE) if f'"{name}"' in TEXT}
 
 
 @pytest.fixture(params=NAMES)
@@ -46,14 +51,27 @@ def test_its_first_questions_are_its_trainables_parameters(name: str) -> None:
         searcher.tell(n, {1: float(n)}, ended=True)  # which some wait for
 
 
+def small(name: str) -> Experiment:
+    few = {"num_samples": "2", "max_epochs": "1", "scheduler": "fifo", **SMALL.get(name, {})}
+    experiment = apply_overrides(catalog.load(name, HOUSE), few)
+    assert experiment.scheduler == Fifo()
+    return experiment
+
+
+def ran(record: Record) -> bool:
+    assert [trial.status for trial in record.trials.values()] == ["finished", "finished"]
+    return record.run_end is not None and bool(record.run_end["test"])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.values[0] in LONGER])
+def test_two_trials_of_one_epoch(name: str, tmp_path: Path) -> None:
+    assert ran(session(small(name), tmp_path / "run"))
+
+
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_two_trials_of_one_epoch(name: str, tmp_path: Path) -> None:
-    small = {"num_samples": "2", "max_epochs": "1", "scheduler": "fifo", **SMALL.get(name, {})}
-    experiment = apply_overrides(catalog.load(name, HOUSE), small)
-    assert experiment.scheduler == Fifo()
-    outcome = start(experiment, name=name, storage=tmp_path, run_name="run", listeners=[Listener()])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.values[0] not in LONGER])
+def test_two_trials_of_one_epoch_on_ray(name: str, tmp_path: Path) -> None:
+    outcome = start(small(name), name=name, storage=tmp_path, run_name="run", listeners=[Listener()])
     assert outcome.exit_code == 0
-    assert [trial.status for trial in outcome.record.trials.values()] == ["finished", "finished"]
-    assert outcome.record.run_end
-    assert outcome.record.run_end["test"]
+    assert ran(outcome.record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,11 +64,13 @@ SYNCHRONOUS = pytest.mark.parametrize("case", ALIKE)
 # Median averages scores; stopping ASHA, as Ray's, interpolates between two.
 RANKED = pytest.mark.parametrize("case", ["fifo", "plateau", "hyperband", "early hyperband", "pbt", "asha, promoting"])
 steady = settings(deadline=None, derandomize=True, max_examples=40)  # a busy machine is no failure
+SLOW = {"multifidelity": 15}  # examples; it thinks before each answer
 # Whole numbers in steps of 4, so that a cutoff between two of them is exact however they are scaled.
 score_of = st.integers(-1000, 1000).map(lambda n: 4.0 * n)
 curves = st.lists(st.lists(score_of, min_size=MAX_EPOCHS, max_size=MAX_EPOCHS), min_size=1, max_size=12)
 seeds = st.integers(0, 2**32)
 workers_of = st.sampled_from([1, 2, 3, 8])
+Property = Callable[..., None]
 
 
 def build(case: str, max_epochs: int = MAX_EPOCHS, num_samples: int | None = None) -> Scheduler:
@@ -79,6 +82,22 @@ def run(case: str, scores: list[list[float]], seed: int = 0, workers: int = 4, *
     judge = build(case, num_samples=more.pop("num_samples", len(scores)))
     chance = random.Random(seed)
     return simulate(judge, lambda n, epoch: scores[n][epoch - 1], workers=workers, chance=chance, **more)
+
+
+def for_all(**drawn: Any) -> Callable[[Property], Property]:
+    """The property for every case, of each as many examples as it has time for."""
+
+    def decorated(holds: Property) -> Property:
+        @ALL
+        def test(case: str) -> None:
+            def holds_of_it(**example: Any) -> None:
+                holds(case=case, **example)
+
+            settings(steady, max_examples=SLOW.get(case, steady.max_examples))(given(**drawn)(holds_of_it))()
+
+        return test
+
+    return decorated
 
 
 @STOPPING
@@ -95,9 +114,7 @@ def test_a_diverged_trial_moves_nobody(case: str, scores: list[list[float]], see
             assert each.decide(report) is decision
 
 
-@ALL
-@steady
-@given(scores=curves, seed=seeds, workers=workers_of, spoilt=st.sampled_from([math.nan, math.inf, -math.inf]))
+@for_all(scores=curves, seed=seeds, workers=workers_of, spoilt=st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_a_diverged_trial_is_stopped_at_once_and_no_finite_one_waits_for_it(
     case: str, scores: list[list[float]], seed: int, workers: int, spoilt: float
 ) -> None:
@@ -109,9 +126,7 @@ def test_a_diverged_trial_is_stopped_at_once_and_no_finite_one_waits_for_it(
     assert len(done.epochs) == len(scores)
 
 
-@ALL
-@steady
-@given(scores=curves, seed=seeds, workers=workers_of)
+@for_all(scores=curves, seed=seeds, workers=workers_of)
 def test_the_best_goes_on(case: str, scores: list[list[float]], seed: int, workers: int) -> None:
     """One that leads at every epoch, and gets better at each, is never stopped before its last."""
     best = seed % len(scores)
@@ -126,9 +141,7 @@ def test_the_best_goes_on(case: str, scores: list[list[float]], seed: int, worke
         assert done.epochs[f"{best:04d}"] == MAX_EPOCHS
 
 
-@ALL
-@steady
-@given(scores=curves, seed=seeds, scale=st.integers(1, 1000), shift=st.integers(-1000, 1000))
+@for_all(scores=curves, seed=seeds, scale=st.integers(1, 1000), shift=st.integers(-1000, 1000))
 def test_neither_unit_nor_zero_of_the_scores_matters(
     case: str, scores: list[list[float]], seed: int, scale: int, shift: int
 ) -> None:
@@ -145,9 +158,7 @@ def test_only_the_order_of_scores_matters(case: str, scores: list[list[float]], 
     assert plain.legs == other.legs
 
 
-@ALL
-@steady
-@given(scores=curves, seed=seeds, workers=workers_of)
+@for_all(scores=curves, seed=seeds, workers=workers_of)
 def test_no_trial_passes_the_last_epoch(case: str, scores: list[list[float]], seed: int, workers: int) -> None:
     done = run(case, scores, seed, workers)
     assert all(start < until <= MAX_EPOCHS for _, start, until in done.legs)
@@ -155,17 +166,13 @@ def test_no_trial_passes_the_last_epoch(case: str, scores: list[list[float]], se
     assert build(case).decide(Report("late", MAX_EPOCHS + 1, 1e9)) is Decision.STOP
 
 
-@ALL
-@steady
-@given(scores=curves, seed=seeds, workers=workers_of)
+@for_all(scores=curves, seed=seeds, workers=workers_of)
 def test_a_replayed_run_is_decided_alike(case: str, scores: list[list[float]], seed: int, workers: int) -> None:
     done = run(case, scores, seed, workers)
     assert replay(build(case, num_samples=len(scores)), done) is DONE
 
 
-@ALL
-@steady
-@given(scores=curves, more=st.integers(0, 5), cut=st.integers(0, 300))
+@for_all(scores=curves, more=st.integers(0, 5), cut=st.integers(0, 300))
 def test_a_resumed_run_learns_anew_that_there_are_no_more_configurations(
     case: str, scores: list[list[float]], more: int, cut: int
 ) -> None:
@@ -185,9 +192,7 @@ def test_a_resumed_run_learns_anew_that_there_are_no_more_configurations(
             assert judge.next() == left[0][1]
 
 
-@ALL
-@steady
-@given(
+@for_all(
     scores=curves, seed=seeds, workers=workers_of, failing=st.sets(st.tuples(st.integers(0, 11), st.integers(1, 16)))
 )
 def test_nobody_waits_for_a_failed_trial(
@@ -197,9 +202,7 @@ def test_nobody_waits_for_a_failed_trial(
     assert len(done.epochs) == len(scores)
 
 
-@ALL
-@steady
-@given(scores=curves, seed=seeds, workers=workers_of, more=st.integers(1, 100))
+@for_all(scores=curves, seed=seeds, workers=workers_of, more=st.integers(1, 100))
 def test_without_more_configurations_it_makes_do_with_those_there_are(
     case: str, scores: list[list[float]], seed: int, workers: int, more: int
 ) -> None:

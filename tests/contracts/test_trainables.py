@@ -23,6 +23,7 @@ from orchestune.errors import UnknownName
 from orchestune.training import TorchTrainable, describe_params, parse_params
 from orchestune.training.randomness import capture
 from tests.conftest import NEEDS_MNIST
+from tests.trainables.few_images import MnistCNN
 from tests.trainables.gemma import NEEDS_LORA, tiny_gemma
 from tests.trainables.reader import Reader
 from tests.training.tiny import Tiny
@@ -59,7 +60,10 @@ def params(trainable: Each) -> list[Any]:
 
 
 Each = type[TorchTrainable]
-EACH = pytest.mark.parametrize("trainable", [p for t in [*found(), Tiny, Reader] for p in params(t)])
+STANDS_IN = {MnistCNN.__name__: MnistCNN}  # with fewer images
+EACH = pytest.mark.parametrize(
+    "trainable", [p for t in [*found(), Tiny, Reader] for p in params(STANDS_IN.get(t.__name__, t))]
+)
 
 
 def first(trainable: Each) -> dict[str, Any]:

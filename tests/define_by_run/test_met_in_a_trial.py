@@ -85,14 +85,17 @@ def essence(record: Record) -> object:
     return [(t.id, t.config, t.scores, t.status, t.why) for t in record.trials.values()], record.run_end["why"]
 
 
+STEPS = {"before": 3, "after": 2, "torn": 1}  # after the nth durable step is nearly before the next
+
+
 @pytest.mark.parametrize("searcher", [Random(), HyperOpt(n_initial_points=2)], ids=["random", "hyperopt"])
-@pytest.mark.parametrize("moment", ["before", "after", "torn"])
+@pytest.mark.parametrize("moment", STEPS)
 def test_a_resume_in_the_middle(moment: str, searcher: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = late(searcher=searcher, scheduler=Asha(reduction_factor=2), num_samples=4)
     expected = essence(session(experiment, tmp_path / "unbroken"))
     nth, crashed = 0, True
     while crashed:
-        nth, root = nth + (3 if moment == "before" else 1), tmp_path / f"run-{nth}"
+        nth, root = nth + STEPS[moment], tmp_path / f"run-{nth}"
         try:
             with crash_at(nth, moment, monkeypatch):
                 record = session(experiment, root)

@@ -21,7 +21,7 @@ from orchestune.running.paths import RunPaths
 from orchestune.running.record import Record
 from orchestune.running.runner import Outcome, resume, start
 from tests.conftest import Plan
-from tests.running.simulation import Halving, toy
+from tests.running.simulation import Halving, session, toy
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -54,8 +54,13 @@ def epochs(witness: Path) -> list[str]:
     return [line for line in witness.read_text().splitlines() if not line.startswith("test")]
 
 
-def curves(outcome: Outcome) -> dict[str, tuple[Any, ...]]:
-    return {t.id: (t.config, t.scores, t.status, t.why) for t in outcome.record.trials.values()}
+def curves(record: Record) -> dict[str, tuple[Any, ...]]:
+    return {t.id: (t.config, t.scores, t.status, t.why) for t in record.trials.values()}
+
+
+def without_ray(experiment: Experiment, storage: Path) -> Record:
+    """What the run comes to where nothing goes wrong, one leg at a time."""
+    return session(dataclasses.replace(experiment, max_concurrent_trials=1), storage / "without-ray")
 
 
 def test_a_run_from_question_to_test_split(tmp_path: Path, plan: Plan) -> None:
@@ -79,21 +84,20 @@ def test_a_run_from_question_to_test_split(tmp_path: Path, plan: Plan) -> None:
 
 
 def test_two_trials_at_a_time_ask_the_same(tmp_path: Path, plan: Plan) -> None:
-    one = run(toy(max_concurrent_trials=1, scheduler=Fifo()), tmp_path, "one")
-    two = run(toy(max_concurrent_trials=2, scheduler=Fifo()), tmp_path, "two")
-    assert curves(one) == curves(two)
+    experiment = toy(max_concurrent_trials=2, scheduler=Fifo())
+    assert curves(run(experiment, tmp_path).record) == curves(without_ray(experiment, tmp_path))
 
 
 @pytest.mark.parametrize("scheduler", [Asha(reduction_factor=3), Halving()], ids=["asha", "halving"])
 def test_a_killed_worker_costs_nothing(scheduler: Any, tmp_path: Path, plan: Plan) -> None:
     experiment = toy(scheduler=scheduler, max_concurrent_trials=1)
-    unbroken = run(experiment, tmp_path, "unbroken")
-    victim = [t.id for t in unbroken.record.trials.values() if t.epochs == 4][-1]
+    unbroken = without_ray(experiment, tmp_path)
+    victim = [t.id for t in unbroken.trials.values() if t.epochs == 4][-1]
     witness = plan(kill=[victim, 3])
     witness.unlink()
     broken = run(experiment, tmp_path, "broken")
     assert Path(f"{witness}.killed-{victim}").exists()
-    assert curves(broken) == curves(unbroken)
+    assert curves(broken.record) == curves(unbroken)
     assert len(epochs(witness)) == len(set(epochs(witness))), "with a checkpoint an epoch, none is repeated"
     died = [e for e in read_events(broken.paths.events) if e["event"] == "leg_end" and e["why"] == "worker_died"]
     assert [e["trial"] for e in died] == [victim]

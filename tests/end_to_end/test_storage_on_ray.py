@@ -23,7 +23,7 @@ from orchestune.running.runner import resume, start
 from orchestune.storage.bucket import Bucket
 from orchestune.storage.storage import Storage
 from tests.conftest import Plan, Server
-from tests.end_to_end.test_on_ray import Listener, curves, epochs, run
+from tests.end_to_end.test_on_ray import Listener, curves, epochs, without_ray
 from tests.running.simulation import Halving, toy
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -66,7 +66,7 @@ def test_a_bucket_that_is_cut_off_in_the_middle(storage: Storage, s3: Server, tm
     assert not outcome.paths.trials.exists(), "checkpoints lie in the bucket alone"
     assert len(epochs(witness)) == len(set(epochs(witness))) == outcome.record.epochs
     assert json.loads((outcome.paths.best / "config.json").read_text()) == outcome.record.best.config
-    assert curves(outcome) == curves(run(experiment, tmp_path)), "as it would have been in a folder"
+    assert curves(outcome.record) == curves(without_ray(experiment, tmp_path)), "as it would have been in a folder"
     again = RunPaths(tmp_path / "again")
     rebuild(Bucket(storage.kept_at("mine")), again)
     assert again.events.read_bytes() == outcome.paths.events.read_bytes()
@@ -112,7 +112,7 @@ def test_machines_without_a_shared_folder(tmp_path: Path, plan: Plan, monkeypatc
     assert json.loads((outcome.paths.best / "toy.json").read_text())[0] == outcome.record.best.best[0]
     assert not list(outcome.paths.root.glob(".keeper*"))
     plan()
-    assert curves(outcome) == curves(run(experiment, tmp_path)), "as it would have been in a folder"
+    assert curves(outcome.record) == curves(without_ray(experiment, tmp_path)), "as it would have been in a folder"
 
 
 def test_the_head_itself_uses_the_folder(tmp_path: Path, plan: Plan) -> None:

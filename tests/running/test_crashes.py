@@ -37,7 +37,7 @@ EXPERIMENTS = {
         num_samples=4,
         max_epochs=3,
     ),
-    "multifidelity": toy(searcher=AUTO, scheduler=MultiFidelityRungs(n_initial_points=3, levels=2), num_samples=7),
+    "multifidelity": toy(searcher=AUTO, scheduler=MultiFidelityRungs(n_initial_points=3, levels=2), num_samples=5),
     "plateau": toy(scheduler=Plateau(patience=1, min_delta=0.1)),
     "early": toy(scheduler=Early(), num_samples=5),
     "by_x": toy(scheduler=Fifo(), resources=by_x, num_samples=6, max_epochs=2),

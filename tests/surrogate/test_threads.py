@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from orchestune.searchers import BayesOpt, Declaration, MultiFidelity, Optuna
 from orchestune.space import Space
 from orchestune.surrogate.threads import one_thread
 
+HOUSE = Path(__file__).parents[2]
 SPACE = Space.parse({"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)})
 
 
@@ -37,6 +41,29 @@ def test_they_are_given_back(two: None) -> None:
     with one_thread():
         assert threads() == 1
     assert threads() == 2
+
+
+LATER = """
+import sys
+import numpy
+from threadpoolctl import threadpool_info, threadpool_limits
+from orchestune.surrogate.threads import one_thread
+with one_thread():
+    assert "scipy" not in sys.modules
+import scipy.linalg
+threadpool_limits(2)
+print(*[library["num_threads"] for library in threadpool_info()])
+with one_thread():
+    print(*[library["num_threads"] for library in threadpool_info()])
+"""
+
+
+def test_a_library_that_comes_later_is_held_too(two: None) -> None:
+    done = subprocess.run([sys.executable, "-c", LATER], cwd=HOUSE, capture_output=True, text=True, check=True)
+    before, within = (line.split() for line in done.stdout.splitlines())
+    assert len(before) > 1, "SciPy has brought its own"
+    assert set(before) == {"2"}
+    assert set(within) == {"1"}
 
 
 @pytest.fixture
