@@ -1,7 +1,6 @@
-"""Every pair that is not refused is run: in simulation at the papers' size, and at a small one as a run is.
+"""Every pair that is not refused is run: in simulation at the papers' size, and on real Ray at a small one.
 
-On real Ray, too: every searcher and every scheduler each day, all pairs by `make faults`; a pair is nothing to Ray that
-the two are not. A searcher stands for its samplers there.
+On Ray a searcher stands for its samplers, since these differ in nothing that Ray sees.
 """
 
 from __future__ import annotations
@@ -15,13 +14,11 @@ from models.toy import Toy
 from ray import tune
 
 from orchestune import Experiment, Plateau, perturb, simulate, when
-from orchestune.running.record import Record
 from orchestune.running.runner import start
 from orchestune.schedulers import Asha, MultiFidelityRungs, Pbt
 from orchestune.searchers import SEARCHERS, BayesOpt, Declaration, Grid, Optuna, Sequential
 from tests.contracts.tables import ASKS, KEEPS, allowed
 from tests.end_to_end.test_on_ray import Listener
-from tests.running.simulation import session
 
 PAIRS = pytest.mark.parametrize(("asks", "keeps"), allowed())
 REALS = {"x": perturb(tune.uniform(0, 1)), "y": tune.loguniform(1e-3, 1), "z": tune.quniform(0, 1, 0.25)}
@@ -47,25 +44,15 @@ def space_for(asks: str) -> dict[str, Any]:
     return {"optuna, cmaes": REALS, "grow": LAYERED}.get(asks, MIXED)
 
 
-def daily() -> set[tuple[str, str]]:
-    """As few pairs as have every searcher and every scheduler in them."""
-    chosen: set[tuple[str, str]] = set()
-    for fresh in (2, 1):
-        for pair in WHOLE:
-            if sum(pair[side] not in {other[side] for other in chosen} for side in (0, 1)) == fresh:
-                chosen.add(pair)
-    return chosen
-
-
-WHOLE = [pair for pair in allowed() if pair[0] in SEARCHERS]
-ON_RAY = [pytest.param(*pair, marks=[] if pair in daily() else [pytest.mark.faults]) for pair in WHOLE]
-
-
-def small(asks: str, keeps: str) -> Experiment:
-    names = {"x", "kind", *LAYERED.keys() - REALS}
-    return Experiment(
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize(("asks", "keeps"), [pair for pair in allowed() if pair[0] in SEARCHERS])
+def test_on_ray(asks: str, keeps: str, tmp_path: Path) -> None:
+    experiment = Experiment(
         trainable=Toy,
-        space={name: domain for name, domain in space_for(asks).items() if name in names},
+        space={
+            name: domain for name, domain in space_for(asks).items() if name in ("x", "kind", *LAYERED.keys() - REALS)
+        },
         metric="score",
         mode="max",
         searcher=SMALL.get(asks, ASKS[asks]),
@@ -74,9 +61,9 @@ def small(asks: str, keeps: str) -> Experiment:
         max_epochs=3,
         max_concurrent_trials=2,
     )
-
-
-def check(record: Record) -> None:
+    outcome = start(experiment, name="toy", storage=tmp_path, run_name="run", listeners=[Listener()])
+    record = outcome.record
+    assert outcome.exit_code == 0
     assert record.run_end
     assert record.run_end["why"] == "done"
     # a sequential search of two and two values, one of them twice, has three; so has a network that no step helps
@@ -84,26 +71,6 @@ def check(record: Record) -> None:
     assert all(trial.status in ("finished", "stopped") for trial in record.trials.values())
     assert record.best
     assert record.best.epochs == 3, "somebody trained to the end"
-
-
-@PAIRS
-def test_as_a_run(asks: str, keeps: str, tmp_path: Path) -> None:
-    check(session(small(asks, keeps), tmp_path / "run", cpus=2))
-
-
-@pytest.mark.ray
-@pytest.mark.usefixtures("ray_cluster")
-@pytest.mark.parametrize(("asks", "keeps"), ON_RAY)
-def test_on_ray(asks: str, keeps: str, tmp_path: Path) -> None:
-    outcome = start(small(asks, keeps), name="toy", storage=tmp_path, run_name="run", listeners=[Listener()])
-    assert outcome.exit_code == 0
-    check(outcome.record)
-
-
-def test_all_are_on_ray_each_day() -> None:
-    assert {asks for asks, _ in daily()} == set(SEARCHERS)
-    assert {keeps for _, keeps in daily()} == set(KEEPS)
-    assert len(daily()) <= 2 * max(len(SEARCHERS), len(KEEPS))
 
 
 def curve(config: dict[str, Any]) -> tuple[list[float], list[float]]:
