@@ -100,17 +100,18 @@ def inspect(chosen: str, expected: Sequence[str], resources: dict[str, Any] | No
     nodes.sort(key=lambda node: node["NodeManagerAddress"] != here)
     storage, mark = Storage.parse(chosen), f".preflight-{uuid.uuid4().hex[:12]}"
     depot = depot_at(storage.bucket or str(storage.folder), PATIENCE / 4)
-    try:
+    try:  # whatever goes wrong with the storage, at the end too, is an answer
         depot.write(f"{mark}/{HEADS}", here)
+        try:
+            machines, silent = _ask(nodes, None if storage.by_head else depot.where, mark)
+            written = [machine.address for machine in machines] if storage.by_head else depot.below(mark)
+        finally:
+            depot.delete(mark)
     except OSError as problem:
-        return {"mistakes": [f"storage {storage} on the head: {problem.strerror}"], "machines": [], "resources": []}
+        said = f"storage {storage} on the head: {problem.strerror or problem}"
+        return {"mistakes": [said], "machines": [], "resources": []}
     except StorageError as problem:
         return {"mistakes": [f"on the head: {problem}"], "machines": [], "resources": []}
-    try:
-        machines, silent = _ask(nodes, None if storage.by_head else depot.where, mark)
-        written = [machine.address for machine in machines] if storage.by_head else depot.below(mark)
-    finally:
-        depot.delete(mark)
     absent = missing(expected, _addresses(nodes))
     wrong = [f"{host} of cluster.yaml has not joined the cluster: `orchestune up` starts it" for host in absent]
     wrong += mistakes(machines, silent, written, str(storage)) if machines else [f"{a} does not answer" for a in silent]

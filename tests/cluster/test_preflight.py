@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,11 @@ def test_a_real_cluster_of_one(ray_cluster: None, s3: Server, tmp_path: Path, mo
     (unwritable,) = inspect(s3.new().replace("runs-", "none-"), [here], {"cpu": 1})["mistakes"]
     assert "NO_SUCH_BUCKET" in unwritable
     assert found["machines"] == [f"{here}: 2 CPUs, 2 GPUs"]
+    with monkeypatch.context() as patch, ExitStack() as until_the_end:
+        patch.setattr(preflight, "PATIENCE", 4)
+        patch.setattr(preflight, "_ask", lambda *_: until_the_end.enter_context(s3.cut()) or ([], []))
+        (cut_off,) = inspect(s3.new(), [here], {"cpu": 1})["mistakes"]
+    assert "was out of reach" in cut_off, "the bucket went away while the machines were asked"
     assert list((tmp_path / "runs").iterdir()) == [], "it leaves nothing"
     monkeypatch.setattr(preflight, "JOINING", 1)
     asked = inspect(str(tmp_path / "runs"), [here, "10.9.9.9"], {"cpu": 64})
