@@ -28,7 +28,7 @@ bench: $(READY)    ## measure, for an hour; rewrites benchmarks/results/
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	for script in trial_cost start efficiency time_to_accuracy memory suggestion_cost scale search_quality head_storage speed_up; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
-faults: $(READY)   ## the long tests: drivers and workers killed again and again, all pairs, more of a cluster, a language model
+faults: $(READY)   ## the long tests: drivers and workers killed again and again, more of a cluster, a language model
 	$(PYTEST) -m faults --timeout=1800
 
 full: check faults bench  ## everything
