@@ -144,8 +144,7 @@ class ByModel:
             return self._start(self._drawn(born))
         point, gain = propose(belief, self.encoding, self.observed.points, chance)
         gains = np.where(self._paused(belief.rows), belief.improvement(), -1.0)
-        known = gain < 0  # all that was looked at: in a small space there may be nothing new
-        if gains.max() >= max(gain, 0) and (known or chance.random() < self.declared.continue_share):
+        if gains.max() >= gain and chance.random() < self.declared.continue_share:
             return self._continue(int(belief.rows[np.argmax(gains)]))
         return self._start(point)
 

@@ -85,7 +85,7 @@ def believe(process: Process, data: Data, blind: Array, final: NDArray[np.bool_]
 
 
 def propose(belief: Belief, encoding: Encoding, points: Array, chance: np.random.Generator) -> tuple[Array, float]:
-    """The point with the largest expected improvement that was found, and that improvement: -1 where all are known.
+    """The point with the largest expected improvement that was found, and that improvement.
 
     Among random points and the neighbours of the best trials (their `points`, by row), the best of which are moved on
     in smaller and smaller steps.
@@ -96,7 +96,7 @@ def propose(belief: Belief, encoding: Encoding, points: Array, chance: np.random
     found = np.vstack([chance.random((POOL // 2, encoding.dimensions)), *near])
 
     def gain(candidates: Array) -> Array:
-        return belief.process.improvement(encoding.features(candidates), belief.best)
+        return expected_improvement(*belief.process.predict(encoding.features(candidates)), belief.best)
 
     gains = gain(found)
     for step in STEPS:

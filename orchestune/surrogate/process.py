@@ -15,7 +15,6 @@ from scipy.special import ndtr
 
 Array = NDArray[np.float64]
 JITTER = 1e-6
-SAME = 0.02  # short of a correlation of 1; what lies further from a trial is never taken for the same
 
 
 class Process:
@@ -82,31 +81,12 @@ class Process:
         `data`: the features are the data's own rows, and their `own` part counts. For new configurations it does not,
         or repeating the best one would look like an improvement.
         """
-        cross = self.signal * self._correlation(features)
+        cross = self.signal * matern(features / self.scales, self.scaled)[0]
         if data:
             cross[np.diag_indices(len(features))] += self.own
-        return self._given(cross, self.signal + (self.own if data else 0.0))
-
-    def improvement(self, features: Array, best: float) -> Array:
-        """Expected below `best`, of new configurations, of shape (m,); -1 of those that are as good as known.
-
-        Those are what differs from a trial by less than two trials of one configuration do. Without that exception, a
-        best configuration in a corner of the space would be asked again and again: its own deviation keeps the model
-        unsure of it, however often it was trained.
-        """
-        correlation = self._correlation(features)
-        mean, sd = self._given(self.signal * correlation, self.signal)
-        known = 1 - correlation.max(1) < min(self.own / self.signal, SAME)
-        return np.where(known, -1.0, expected_improvement(mean, sd, best))
-
-    def _correlation(self, features: Array) -> Array:
-        """With the data, of shape (m, n)."""
-        return matern(features / self.scales, self.scaled)[0]
-
-    def _given(self, cross: Array, prior: float) -> tuple[Array, Array]:
-        """Mean and standard deviation given the data, of what has the variance `prior` and the covariance `cross`."""
         solved = cross @ self.inverse_lower.T
-        return cross @ self.alpha, np.sqrt(np.maximum(prior - (solved * solved).sum(1), 1e-10))
+        variance = self.signal + (self.own if data else 0.0) - (solved * solved).sum(1)
+        return cross @ self.alpha, np.sqrt(np.maximum(variance, 1e-10))
 
 
 def matern(a: Array, b: Array) -> tuple[Array, Array]:

@@ -151,15 +151,6 @@ def test_it_comes_near_the_optimum() -> None:
     assert abs(y - 0.7) < 0.05
 
 
-def test_a_corner_that_is_best_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "score", lambda config, epoch: config["x"] + config["y"] - 0.2 / epoch)
-    run = Run()
-    run.spend(400)
-    tried = [tuple(config.values()) for config in run.configs.values()]
-    assert max(sum(point) for point in tried) > 1.99
-    assert len(set(tried)) == len(tried)
-
-
 def test_a_diverged_trial_is_over_and_its_neighbourhood_avoided() -> None:
     run = Run(n_initial_points=8, random_share=0.0, seed=1)
     bad: tuple[str, ...] = ()

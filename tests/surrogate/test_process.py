@@ -81,15 +81,3 @@ def test_expected_improvement_is_the_mean_of_improvements(mean: float, sd: float
     expected = np.maximum(best - drawn, 0).mean()
     found = float(expected_improvement(np.array([mean]), np.array([sd]), best)[0])
     assert found == pytest.approx(expected, abs=6 * sd / 400_000**0.5)  # six standard errors
-
-
-def test_what_is_as_good_as_known_promises_nothing() -> None:
-    own = process()
-    own.condition(FEATURES, VARIANCES, VALUES)
-    best = float(VALUES.min())
-    np.testing.assert_array_equal(own.improvement(FEATURES, best), -1.0)
-    np.testing.assert_array_equal(own.improvement(FEATURES + 1e-3, best), -1.0)
-    elsewhere = FEATURES + 1.5
-    np.testing.assert_array_equal(own.improvement(elsewhere, best), expected_improvement(*own.predict(elsewhere), best))
-    own.own = 1e-6  # where trials of one configuration are alike, a small step is a new one
-    assert (own.improvement(FEATURES + 2e-2, best) >= 0).all()
