@@ -47,14 +47,15 @@ class Bucket:
     @cached_property
     def _files(self) -> fs.S3FileSystem:
         options: dict[str, Any] = dict(parse_qsl(urlsplit(self.where).query))
+        waits = {
+            "connect_timeout": CONNECT_S,
+            "request_timeout": SILENCE_S,
+            "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=1),  # `patiently` tries, and knows why
+        }
         with settings(_spares_a_search(options)):
             if not options.keys() & {"region", "endpoint_override"}:
                 options["region"] = self._patiently(lambda: fs.resolve_s3_region(urlsplit(self.where).netloc))
-            options |= {"connect_timeout": CONNECT_S, "request_timeout": SILENCE_S}
-            options["retry_strategy"] = fs.AwsStandardS3RetryStrategy(
-                max_attempts=1
-            )  # `patiently` tries, and knows why
-            return fs.S3FileSystem(allow_delayed_open=True, background_writes=False, **options)
+            return fs.S3FileSystem(allow_delayed_open=True, background_writes=False, **options, **waits)
 
     def _path(self, key: str) -> str:
         parts = urlsplit(self.where)

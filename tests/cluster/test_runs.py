@@ -223,7 +223,9 @@ def test_one_worker_cut_off_and_healed_and_one_killed(project: Lab) -> None:
     project.hosts("heal", "w2")
     try:
         wait_for(lambda: {"w1", "w2"} <= lost(there))
+    finally:
         project.hosts("heal", "w1")
+    try:
         project.laptop("orchestune logs torn --follow", timeout=300)
     finally:
         project.hosts("start", "w2")  # without Ray

@@ -61,8 +61,6 @@ def test_no_region_is_searched_for(code: str, asks: bool, metadata: Metadata) ->
         "AWS_SECRET_ACCESS_KEY": "nothing",
         "AWS_CONFIG_FILE": os.devnull,
     }
-    left = "import os; before = dict(os.environ); {}; assert dict(os.environ) == before".format(
-        code.replace("; ", "\n")
-    )
-    subprocess.run([sys.executable, "-c", left.replace("; ", "\n")], env=kept | told, check=True, timeout=60)
+    whole = f"import os\nbefore = dict(os.environ)\n{code}\nassert dict(os.environ) == before"
+    subprocess.run([sys.executable, "-c", whole], env=kept | told, check=True, timeout=60)
     assert (metadata.asked > 0) == asks
