@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 STALL = (0.2, 0.5)  # shares of the epochs without a better score, from which on and until which the model loses trust
 STALLED = 0.7  # the share of new trials drawn blindly by then
-HEADSTART = 4  # full trainings that are added to the epochs spent: at the very start no stall is to be seen
+HEADSTART = 4  # full trainings: added to the epochs spent, as no stall is to be seen yet; before them `SMOOTH` waits
+SMOOTH = 0.6  # of what scores leave open of the last rung: where the model takes no more for noise, first ones mislead
+LATER = 2  # rungs below the last, where the model's trials are looked at first from then on
 LEAST = 4  # trials before the model is asked, where there are few in all
 REFIT = 1.15  # the model is fitted anew when there are so many times as many trials with a score
 ITERATIONS = 30  # of a fit
@@ -146,7 +148,7 @@ class ByModel:
         gains = np.where(self._paused(belief.rows), belief.improvement(), -1.0)
         if gains.max() >= gain and chance.random() < self.declared.continue_share:
             return self._continue(int(belief.rows[np.argmax(gains)]))
-        return self._start(point)
+        return self._start(point, self._first_look())
 
     def _last(self, belief: Belief | None) -> Work:
         """Once no trial may start any more: those paused ones go on that are expected to end better than the best.
@@ -165,8 +167,19 @@ class ByModel:
             return self._continue(int(rows[np.argmin(expected)]))
         return WAIT if self.until else DONE
 
-    def _start(self, point: NDArray[np.float64]) -> Work:
-        return Start(self.rungs[0], self.encoding.config(point))
+    def _start(self, point: NDArray[np.float64], rung: int = 0) -> Work:
+        return Start(self.rungs[rung], self.encoding.config(point))
+
+    def _first_look(self) -> int:
+        """The rung to which a trial of the model's is trained before it is judged.
+
+        What the scores of the first rungs leave open of the last one is noise in the eyes of the regressions. Where the
+        model explains most of it by the configuration, every new score at the first rung would only confirm the model
+        in what it cannot know: what learns fast. So it is held to a later one, once some trials were trained in full.
+        """
+        if self.spent < HEADSTART * self.max_epochs or self._process.factor > SMOOTH:
+            return 0
+        return max(len(self.rungs) - 1 - LATER, 0)
 
     def _continue(self, row: int) -> Work:
         return Continue(self.names[row], self.rungs[int(self.observed.rung[row]) + 1])

@@ -2,7 +2,8 @@
 
 Asynchronous successive halving (Li et al. 2018, Algorithm 2) whose rungs are ranked, and whose new trials are chosen,
 by a Gaussian process over where each trial would end; in the manner of MOBSTER (Klein et al. 2020), with one data point
-a trial, its newest score projected to the last rung (`surrogate/projection.py`).
+a trial, its newest score projected to the last rung (`surrogate/projection.py`). Where early scores mislead, what the
+model chooses is trained to a later rung before it is judged.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def propose(belief: Belief, encoding: Encoding, points: Array, chance: np.random
     found = np.vstack([chance.random((POOL // 2, encoding.dimensions)), *near])
 
     def gain(candidates: Array) -> Array:
-        return expected_improvement(*belief.process.predict(encoding.features(candidates)), belief.best)
+        return belief.process.improvement(encoding.features(candidates), belief.best)
 
     gains = gain(found)
     for step in STEPS:

@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 Array = NDArray[np.float64]
 JITTER = 1e-6
+SAME, AGAIN = 0.02, 0.1  # short of a correlation of 1, what may count as a known configuration; what that is worth
 
 
 class Process:
@@ -67,10 +68,10 @@ class Process:
     def condition(self, features: Array, variances: Array, values: Array) -> None:
         """Takes the data in, at the fitted parameters."""
         self.scales = np.exp(self.theta[: self.groups])[self.group]
-        self.signal, self.own, factor = np.exp(self.theta[self.groups :])
+        self.signal, self.own = np.exp(self.theta[self.groups : -1])
         self.scaled = features / self.scales
         covariance = self.signal * matern(self.scaled, self.scaled)[0]
-        covariance[np.diag_indices(len(values))] += self.own + factor * variances + JITTER
+        covariance[np.diag_indices(len(values))] += self.own + self.factor * variances + JITTER
         lower = np.linalg.cholesky(covariance)
         self.inverse_lower = solve_triangular(lower, np.eye(len(values)), lower=True)
         self.alpha = self.inverse_lower.T @ (self.inverse_lower @ values)
@@ -81,12 +82,39 @@ class Process:
         `data`: the features are the data's own rows, and their `own` part counts. For new configurations it does not,
         or repeating the best one would look like an improvement.
         """
-        cross = self.signal * matern(features / self.scales, self.scaled)[0]
+        cross = self.signal * self._correlation(features)
         if data:
             cross[np.diag_indices(len(features))] += self.own
+        return self._given(cross, self.signal + (self.own if data else 0.0))
+
+    def improvement(self, features: Array, best: float) -> Array:
+        """Expected below `best`, of new configurations, of shape (m,): nothing where a trial has run just that, and a
+        tenth where they are as good as known.
+
+        Those are what differs from a trial by less than two trials of one configuration do. At its full value, a best
+        configuration in a corner of the space would be asked again and again: its own deviation keeps the model unsure
+        of it, however often it was trained.
+        """
+        correlation = self._correlation(features)
+        mean, sd = self._given(self.signal * correlation, self.signal)
+        nearest = correlation.max(1)
+        known = 1 - nearest < min(self.own / self.signal, SAME)
+        share = np.where(nearest > 1 - JITTER, 0.0, np.where(known, AGAIN, 1.0))
+        return share * expected_improvement(mean, sd, best)
+
+    @property
+    def factor(self) -> float:
+        """On the given variances: the less of them is noise, and not a matter of the configuration, the smaller."""
+        return float(np.exp(self.theta[-1]))
+
+    def _correlation(self, features: Array) -> Array:
+        """With the data, of shape (m, n)."""
+        return matern(features / self.scales, self.scaled)[0]
+
+    def _given(self, cross: Array, prior: float) -> tuple[Array, Array]:
+        """Mean and standard deviation given the data, of what has the variance `prior` and the covariance `cross`."""
         solved = cross @ self.inverse_lower.T
-        variance = self.signal + (self.own if data else 0.0) - (solved * solved).sum(1)
-        return cross @ self.alpha, np.sqrt(np.maximum(variance, 1e-10))
+        return cross @ self.alpha, np.sqrt(np.maximum(prior - (solved * solved).sum(1), 1e-10))
 
 
 def matern(a: Array, b: Array) -> tuple[Array, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
@@ -81,3 +82,19 @@ def test_expected_improvement_is_the_mean_of_improvements(mean: float, sd: float
     expected = np.maximum(best - drawn, 0).mean()
     found = float(expected_improvement(np.array([mean]), np.array([sd]), best)[0])
     assert found == pytest.approx(expected, abs=6 * sd / 400_000**0.5)  # six standard errors
+
+
+def test_what_is_as_good_as_known_promises_a_tenth() -> None:
+    own = process()
+    own.condition(FEATURES, VARIANCES, VALUES)
+    best = float(VALUES.min())
+
+    def whole(features: NDArray[np.float64]) -> NDArray[np.float64]:
+        return expected_improvement(*own.predict(features), best)
+
+    for known in (FEATURES, FEATURES + 1e-3):
+        np.testing.assert_allclose(own.improvement(known, best), whole(known) / 10)
+    elsewhere = FEATURES + 1.5
+    np.testing.assert_allclose(own.improvement(elsewhere, best), whole(elsewhere))
+    own.own = 1e-6  # where trials of one configuration are alike, a small step is a new one
+    np.testing.assert_allclose(own.improvement(FEATURES + 2e-2, best), whole(FEATURES + 2e-2))
