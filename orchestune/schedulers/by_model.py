@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orchestune.errors import SpaceError
 from orchestune.schedulers.base import DONE, WAIT, Continue, Decision, Report, Start, Work
-from orchestune.schedulers.quotas import by_quota
+from orchestune.schedulers.quotas import by_quota, copies
 from orchestune.space.plain import form
 from orchestune.surrogate.belief import Belief, believe, data_of, propose
 from orchestune.surrogate.encoding import Encoding
@@ -145,7 +145,8 @@ class ByModel:
         if belief is None or chance.random() < self._random_share():
             return self._start(self._drawn(born))
         point, gain = propose(belief, self.encoding, self.observed.points, chance)
-        gains = np.where(self._paused(belief.rows), belief.improvement(), -1.0)
+        able = self._paused(belief.rows) & ~self._copies(belief.rows)
+        gains = np.where(able, belief.improvement(), -1.0)
         if gains.max() >= gain and chance.random() < self.declared.continue_share:
             return self._continue(int(belief.rows[np.argmax(gains)]))
         return self._start(point, self._first_look())
@@ -220,6 +221,15 @@ class ByModel:
     def _paused(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.array([row not in self.over and row not in self.until for row in rows.tolist()], dtype=bool)
 
+    def _heading(self) -> NDArray[np.int64]:
+        """Of each trial the rung where it is or will arrive, -1 before the first."""
+        heading = self.observed.rung
+        heading[list(self.until)] = np.searchsorted(self.rungs, list(self.until.values()))
+        return heading
+
+    def _copies(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return copies(self.observed.losses, self._heading(), rows, self.declared.reduction_factor)
+
     def _promoted(self, belief: Belief | None) -> int | None:
         """The row to go on with by its rung's quota: of the trials drawn blindly by their scores, of the others as the
         model ranks them.
@@ -227,9 +237,7 @@ class ByModel:
         Each kind has quotas of its own. In common ones the model's trials, which lie close together, would fill every
         quota where it is wrong.
         """
-        observed = self.observed
-        heading = observed.rung
-        heading[list(self.until)] = np.searchsorted(self.rungs, list(self.until.values()))
+        observed, heading = self.observed, self._heading()
         paused, drawn = self._paused(np.arange(len(observed))), np.array(self.drawn, dtype=bool)
         for kind, ranked in ((drawn, None), (~drawn, belief)):
             if ranked is None:  # by their scores

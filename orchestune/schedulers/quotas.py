@@ -26,7 +26,7 @@ def by_quota(
     for k in range(levels - 2, -1, -1):
         share = int((going >= k).sum() / factor)
         able = np.flatnonzero(paused[rows] & (heading[rows] == k))
-        able = able[~_repeated(rungs[:, k], rows[able], heading > k, factor)]
+        able = able[~copies(rungs, heading, rows[able], factor)]
         if len(able) and (going > k).sum() < share:
             best = able[np.argmin(losses[able])]
             arrived = (~np.isnan(rungs[rows, k:])).any(1)
@@ -35,12 +35,16 @@ def by_quota(
     return None
 
 
-def _repeated(scores: NDArray[np.float64], rows: Rows, gone: Mask, factor: float) -> Mask:
-    """Whether each of the trials in `rows` has exactly the score of one that has `gone` on from here.
+def copies(rungs: NDArray[np.float64], heading: Rows, rows: Rows, factor: float) -> Mask:
+    """Whether each of the trials in `rows`, which wait, has exactly the score of one that has gone on from its rung.
 
     On a plateau a quota would be filled with copies of one trial. Where more than a quota's worth of trials score alike
     (nothing has learnt anything yet), that is no sign of a copy.
     """
-    alike = (scores[rows][:, None] == scores).sum(1)
-    few = alike <= np.isfinite(scores).sum() / factor
-    return np.asarray(few & np.isin(scores[rows], scores[gone]))
+    found = np.zeros(len(rows), dtype=bool)
+    for k in range(rungs.shape[1] - 1):
+        here, scores = np.flatnonzero(heading[rows] == k), rungs[:, k]
+        mine = scores[rows[here]]
+        few = (mine[:, None] == scores).sum(1) <= np.isfinite(scores).sum() / factor
+        found[here] = few & np.isin(mine, scores[heading > k])
+    return found

@@ -162,6 +162,21 @@ def test_a_corner_that_is_best_is_not_tried_over_and_over(monkeypatch: pytest.Mo
     assert max(tried.count(point) for point in tried) <= 3
 
 
+def test_a_copy_of_a_trial_that_went_on_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a table many configurations are one; whatever the model expects of it, training it again tells nothing."""
+
+    def table(config: dict[str, Any], epoch: int) -> float:
+        x, y = round(config["x"] * 12), round(config["y"] * 12)
+        return -float(np.random.default_rng([x, y]).random()) - 0.2 / epoch
+
+    monkeypatch.setitem(globals(), "score", table)
+    run = Run(max_epochs=27)
+    run.spend(800)
+    ends = [table(config, 27) for trial, config in run.configs.items() if run.epoch[trial] == 27]
+    assert len(ends) > 5
+    assert len(set(ends)) == len(ends)
+
+
 def looks_after(run: Run, epochs: int) -> dict[bool, list[int]]:
     """Of the trials born in so many more epochs, the first looks; of those drawn blindly under True."""
     before = len(run.configs)
