@@ -77,7 +77,10 @@ def test_ray_takes_it(home: Path) -> None:
 @pytest.mark.parametrize(
     ("sent", "said"), [(None, "file_mounts lacks '~/.ray/auth_token'"), ("other", "file_mounts sends")]
 )
-def test_a_cluster_without_the_token_is_not_started(home: Path, sent: str | None, said: str) -> None:
+def test_a_cluster_without_the_token_is_not_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch, sent: str | None, said: str
+) -> None:
+    monkeypatch.setattr(launcher.shutil, "which", lambda tool: tool)  # also where ssh and rsync are not installed
     other = None if sent is None else home / sent
     description = Description(home / "cluster.yaml", "c", "10.0.0.1", (), "me", None, None, token=other)
     with pytest.raises(ClusterError, match=said):
