@@ -136,8 +136,8 @@ class ByModel:
         may_start = self.num_samples is None or born < self.num_samples
         if may_start and born < self._first:
             return self._start(self._drawn(born))
-        belief = self._believe(chance)
-        promoted = self._promoted(belief)
+        belief, able = self._believe(chance), self._able()
+        promoted = self._promoted(belief, able)
         if promoted is not None:
             return self._continue(promoted)
         if not may_start:
@@ -145,8 +145,7 @@ class ByModel:
         if belief is None or chance.random() < self._random_share():
             return self._start(self._drawn(born))
         point, gain = propose(belief, self.encoding, self.observed.points, chance)
-        able = self._paused(belief.rows) & ~self._copies(belief.rows)
-        gains = np.where(able, belief.improvement(), -1.0)
+        gains = np.where(able[belief.rows], belief.improvement(), -1.0)
         if gains.max() >= gain and chance.random() < self.declared.continue_share:
             return self._continue(int(belief.rows[np.argmax(gains)]))
         return self._start(point, self._first_look())
@@ -227,18 +226,21 @@ class ByModel:
         heading[list(self.until)] = np.searchsorted(self.rungs, list(self.until.values()))
         return heading
 
-    def _copies(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return copies(self.observed.losses, self._heading(), rows, self.declared.reduction_factor)
+    def _able(self) -> NDArray[np.bool_]:
+        """Of each trial whether it may go on: it waits, and is no copy of one that has gone on."""
+        able = self._paused(np.arange(len(self.observed)))
+        waiting = np.flatnonzero(able)
+        able[waiting] = ~copies(self.observed.losses, self._heading(), waiting, self.declared.reduction_factor)
+        return able
 
-    def _promoted(self, belief: Belief | None) -> int | None:
+    def _promoted(self, belief: Belief | None, able: NDArray[np.bool_]) -> int | None:
         """The row to go on with by its rung's quota: of the trials drawn blindly by their scores, of the others as the
         model ranks them.
 
         Each kind has quotas of its own. In common ones the model's trials, which lie close together, would fill every
         quota where it is wrong.
         """
-        observed, heading = self.observed, self._heading()
-        paused, drawn = self._paused(np.arange(len(observed))), np.array(self.drawn, dtype=bool)
+        observed, heading, drawn = self.observed, self._heading(), np.array(self.drawn, dtype=bool)
         for kind, ranked in ((drawn, None), (~drawn, belief)):
             if ranked is None:  # by their scores
                 rows = np.flatnonzero((observed.rung >= 0) & kind)
@@ -246,7 +248,7 @@ class ByModel:
             else:
                 rows, losses = ranked.rows[kind[ranked.rows]], ranked.mean[kind[ranked.rows]]
             factor = self.declared.reduction_factor
-            found = by_quota(observed.losses, heading, paused, kind, rows, losses, factor)
+            found = by_quota(observed.losses, heading, able, kind, rows, losses, factor)
             if found is not None:
                 return found
         return None

@@ -15,7 +15,8 @@ from scipy.special import ndtr
 
 Array = NDArray[np.float64]
 JITTER = 1e-6
-SAME, AGAIN = 0.02, 0.1  # short of a correlation of 1, what may count as a known configuration; what that is worth
+SAME, KNOWN = 1e-6, 0.02  # short of a correlation of 1: one configuration, up to rounding; as good as known, at most
+AGAIN = 0.1  # what a known one promises of its expected improvement
 
 
 class Process:
@@ -91,15 +92,15 @@ class Process:
         """Expected below `best`, of new configurations, of shape (m,): nothing where a trial has run just that, and a
         tenth where they are as good as known.
 
-        Those are what differs from a trial by less than two trials of one configuration do. At its full value, a best
-        configuration in a corner of the space would be asked again and again: its own deviation keeps the model unsure
-        of it, however often it was trained.
+        As good as known is what differs from a trial by less than two trials of one configuration do. At its full
+        value, a best configuration in a corner of the space would be asked again and again: its own deviation keeps the
+        model unsure of it, however often it was trained.
         """
         correlation = self._correlation(features)
         mean, sd = self._given(self.signal * correlation, self.signal)
         nearest = correlation.max(1)
-        known = 1 - nearest < min(self.own / self.signal, SAME)
-        share = np.where(nearest > 1 - JITTER, 0.0, np.where(known, AGAIN, 1.0))
+        known = 1 - nearest < min(self.own / self.signal, KNOWN)
+        share = np.where(1 - nearest < SAME, 0.0, np.where(known, AGAIN, 1.0))
         return share * expected_improvement(mean, sd, best)
 
     @property
